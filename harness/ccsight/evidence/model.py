@@ -1,0 +1,182 @@
+"""The types of evidence. Frozen, strict, versioned; register values travel as 0x-hex strings.
+
+A *capture* is everything that one boot of one cell said. It holds no judgement: those are
+recomputed from it (see ``checks``).
+"""
+
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+#: Raised with every change of the types below that an old reader or an old run would notice.
+SCHEMA = 1
+
+
+class Hex(int):
+    """A register value or id: an int in Python, a 0x-hex string in JSON."""
+
+
+class Vantage(StrEnum):
+    """From where a register was read."""
+
+    HARDWARE = "hardware"  #: MRS in the host's kernel
+    USERSPACE = "userspace"  #: KVM_GET_ONE_REG, as a VMM sees it
+    GUEST = "guest"  #: MRS at the guest's EL1
+    GUEST_EL0 = "guest_el0"  #: MRS at the guest's EL0
+    GUEST_AARCH32 = "guest_aarch32"  #: MRC at an AArch32 EL1
+
+
+class Substrate(StrEnum):
+    """What a machine is made of, as observed; unknown is not metal."""
+
+    METAL = "metal"
+    VIRTUAL = "virtual"
+    EMULATED = "emulated"
+    UNKNOWN = "unknown"
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all evidence: immutable, and strict about what it reads."""
+
+
+class Reading(Record):
+    """One register read once: a value, or the problem that came instead (``ENOENT``, ``UNDEF``)."""
+
+    value: Hex | None = None
+    problem: str = ""
+
+
+class View(Record):
+    """What one vantage saw of one vCPU in one phase of one program.
+
+    ``readings`` maps names such as ``CLIDR_EL1`` and ``CCSIDR_EL1[2]`` to what came back.
+    """
+
+    vantage: Vantage
+    vcpu: int
+    program: str
+    phase: str
+    readings: dict[str, Reading]
+
+    def value(self, name: str) -> int | None:
+        """Return a register's value, or None when it could not be read or was not asked for."""
+        reading = self.readings.get(name)
+        return None if reading is None else reading.value
+
+
+class RegisterList(Record):
+    """What KVM_GET_REG_LIST said of one vCPU, in KVM's order."""
+
+    vcpu: int
+    ids: tuple[Hex, ...]
+
+
+class Package(Record):
+    """A distribution's package, pinned."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class KernelFacts(Record):
+    """Which kernel it was: what was asked for, and what the running one said of itself."""
+
+    spec: str
+    label: str
+    release: str
+    banner: str
+    build_id: str
+    image_sha256: str
+    packages: tuple[Package, ...] = ()
+
+
+class Cpu(Record):
+    """One physical CPU of the host, by its own identification registers."""
+
+    midr: Hex
+    revidr: Hex
+
+
+class MachineFacts(Record):
+    """Which machine it was, as observed on it, and how it was started where we started it."""
+
+    spec: str
+    substrate: Substrate
+    compatible: str
+    boot_id: str
+    command_line: str
+    cpus: tuple[Cpu, ...]
+    emulator: str = ""
+    argv: tuple[str, ...] = ()
+
+
+class Cell(Record):
+    """A machine and a kernel, by their specs: what one boot answers for."""
+
+    machine: str
+    kernel: str
+
+    @property
+    def id(self) -> str:
+        """A name that is unique in a run and fit for a folder."""
+        return f"{slug(self.machine)}--{slug(self.kernel)}"
+
+
+class Capture(Record):
+    """All that one boot of one cell said."""
+
+    schema: int
+    cell: Cell
+    kernel: KernelFacts
+    machine: MachineFacts
+    views: tuple[View, ...]
+    register_lists: tuple[RegisterList, ...]
+    programs: dict[str, str]  #: name -> SHA-256 of each probe and guest that ran
+    seconds: dict[str, float]  #: stage -> how long it took, wall clock
+
+    def view(self, vantage: Vantage, vcpu: int) -> View | None:
+        """Return the first view from a vantage of a vCPU, or None when nobody looked."""
+        for view in self.views:
+            if view.vantage is vantage and view.vcpu == vcpu:
+                return view
+        return None
+
+    def vcpus(self) -> tuple[int, ...]:
+        """Return the vCPUs that any view covers, in order."""
+        return tuple(sorted({view.vcpu for view in self.views}))
+
+
+def slug(spec: str) -> str:
+    """Return a spec as a file name: everything but letters, digits, ``.`` and ``-`` becomes ``_``."""
+    return "".join(char if char.isalnum() or char in ".-" else "_" for char in spec)
+
+
+def to_json(value: object) -> bytes:
+    """Serialise evidence; hex values as strings, two spaces of indent, a newline at the end."""
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_encode), indent=2) + b"\n"
+
+
+def to_json_line(value: object) -> bytes:
+    """Serialise evidence as one line, for files that grow."""
+    return msgspec.json.encode(value, enc_hook=_encode) + b"\n"
+
+
+def from_json(content: bytes, kind: type[T]) -> T:
+    """Read evidence back, strictly. Raises msgspec.ValidationError or msgspec.DecodeError."""
+    return msgspec.json.decode(content, type=kind, dec_hook=_decode)
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, Hex):
+        return f"{value:#x}"
+    raise NotImplementedError(f"no JSON form for {type(value).__name__}")
+
+
+def _decode(kind: type, value: Any) -> object:
+    if kind is Hex and isinstance(value, str) and value.startswith("0x"):
+        return Hex(int(value, 16))
+    raise ValueError(f"expected a 0x-hex string, got {value!r}")

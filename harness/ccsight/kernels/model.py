@@ -1,0 +1,28 @@
+"""What a kernel is to the rest of the tree: an Image, its modules, and how to recognise it when it runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccsight.evidence.model import Package
+from ccsight.specs import Spec
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that can be booted.
+
+    ``image`` is an uncompressed arm64 Image. ``modules`` is the folder that holds ``kernel/…/*.ko[.xz]``
+    (``lib/modules/RELEASE``), or None for a kernel without any. ``build_ids`` are the GNU build-ids
+    (hex) found in the image: the running kernel's must be one of them. ``append`` goes to the end of
+    its command line.
+    """
+
+    spec: Spec
+    label: str
+    release: str
+    image: Path
+    image_sha256: str
+    build_ids: frozenset[str]
+    modules: Path | None = None
+    packages: tuple[Package, ...] = ()
+    append: str = ""

@@ -1,0 +1,67 @@
+"""What a machine is to the rest of the tree: something that boots a kernel and gives a host to talk to."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from ccsight.deadline import Deadline
+from ccsight.kernels.model import Kernel
+from ccsight.process import Completed
+
+#: Told about each stage of a boot as it begins: ``report("ssh")``.
+Report = Callable[[str], None]
+
+
+class Host(Protocol):
+    """A running system that takes commands and files. Every implementation passes one conformance test."""
+
+    def run(self, argv: Sequence[str], deadline: Deadline, *, limit: int = 64 << 20) -> Completed:
+        """Run a program with exactly this argv; any exit status is returned, not raised.
+
+        Raises DeadlineExceeded, HostLost, or OutputTooLong beyond ``limit`` bytes a stream.
+        """
+        ...
+
+    def push(self, local: Path, remote: str, deadline: Deadline, *, mode: int = 0o755) -> None:
+        """Copy a local file to the host, whole or not at all."""
+        ...
+
+    def fetch(self, remote: str, deadline: Deadline, *, limit: int = 64 << 20) -> bytes:
+        """Return a file of the host. Files in /proc and /sys work, too."""
+        ...
+
+
+@dataclass(frozen=True)
+class Booted:
+    """A machine that runs the kernel it was given, as far as the machine itself can prove it.
+
+    ``boot_token`` is a word that only this boot's kernel command line carries ("" where a machine
+    cannot take one). ``emulator`` and ``argv`` are provenance, empty for real machines.
+    """
+
+    host: Host
+    boot_token: str
+    emulator: str = ""
+    argv: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Machine(Protocol):
+    """Something that can boot a kernel, by spec."""
+
+    @property
+    def spec(self) -> str:
+        """The spec that names this machine everywhere."""
+        ...
+
+    def boot(
+        self, kernel: Kernel, console: Path, deadline: Deadline, report: Report
+    ) -> AbstractContextManager[Booted]:
+        """Boot a kernel; leaving the context ends what was started, in any case.
+
+        All of the console goes to the file ``console``. Raises BootError with the last console
+        lines when the machine does not become ready.
+        """
+        ...

@@ -1,0 +1,163 @@
+"""The one door to other programs: argv only, stdin closed, output bounded, and always a clock.
+
+Every child dies with ccsight, ``kill -9`` included: it is started through setpriv(1), which asks the
+kernel for a SIGKILL at the death of the *thread* that started it (PR_SET_PDEATHSIG). So start a
+long-lived child from a thread that outlives it.
+"""
+
+import os
+import selectors
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccsight.deadline import Deadline
+from ccsight.errors import DeadlineExceeded, InfraError, ToolMissing
+
+#: The shell closes the race between fork and prctl: when the parent is gone already, nothing starts.
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+_READ_SIZE = 1 << 16
+
+
+class ProcessFailed(InfraError):
+    """A program ended with a status that its caller did not expect."""
+
+
+class OutputTooLong(InfraError):
+    """A program said more than its caller allows."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that has ended. ``stdout`` and ``stderr`` are bytes as sent."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """The standard output, undecodable bytes replaced."""
+        return self.stdout.decode(errors="replace")
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    stdout: int = subprocess.DEVNULL,
+    stderr: int = subprocess.DEVNULL,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own; the caller ends it with :func:`end`."""
+    if not shutil.which(argv[0]):
+        raise ToolMissing(f"{argv[0]} is not on this system", next_step="ccsight doctor")
+    return subprocess.Popen(
+        [*_DIE_WITH_PARENT, str(os.getpid()), *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=cwd,
+        env=dict(os.environ) | dict(env or {}),
+        pass_fds=pass_fds,
+        start_new_session=True,
+    )
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child's process group and reap the child; a child that has ended already is fine."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+
+
+def run(
+    argv: Sequence[str],
+    deadline: Deadline,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    expect: Sequence[int] | None = (0,),
+    limit: int = 64 << 20,
+) -> Completed:
+    """Run a program to its end and return what it said.
+
+    ``expect`` lists the exit statuses that are fine (None: any). ``limit`` bounds each output
+    stream, in bytes. Raises ProcessFailed, OutputTooLong, DeadlineExceeded or ToolMissing; the
+    message carries the command ready to paste and the last lines it printed.
+    """
+    child = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=env)
+    try:
+        stdout, stderr = _drain(child, argv, deadline, limit)
+        returncode = _wait(child, argv, deadline)
+    finally:
+        end(child)
+        for pipe in (child.stdout, child.stderr):
+            if pipe:
+                pipe.close()
+    done = Completed(tuple(argv), returncode, stdout, stderr)
+    if expect is not None and returncode not in expect:
+        raise ProcessFailed(
+            f"{Path(argv[0]).name} ended with status {returncode}",
+            evidence=_last_lines(stderr or stdout),
+            next_step=f"by hand: {shlex.join(argv)}",
+        )
+    return done
+
+
+def _drain(
+    child: subprocess.Popen[bytes], argv: Sequence[str], deadline: Deadline, limit: int
+) -> tuple[bytes, bytes]:
+    """Read both pipes together until they close, so that neither can block the child."""
+    assert child.stdout is not None  # noqa: S101 - both were asked for as pipes
+    assert child.stderr is not None  # noqa: S101
+    buffers = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for fd in buffers:
+            selector.register(fd, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(deadline.remaining)
+            if not ready:
+                raise _too_slow(argv, deadline)
+            for key, _ in ready:
+                chunk = os.read(key.fd, _READ_SIZE)
+                buffers[key.fd] += chunk
+                if not chunk:
+                    selector.unregister(key.fd)
+                if len(buffers[key.fd]) > limit:
+                    raise OutputTooLong(f"{argv[0]} said more than {limit} bytes", next_step=shlex.join(argv))
+    stdout, stderr = buffers.values()
+    return bytes(stdout), bytes(stderr)
+
+
+def _wait(child: subprocess.Popen[bytes], argv: Sequence[str], deadline: Deadline) -> int:
+    try:
+        return child.wait(max(deadline.remaining, 0.1))
+    except subprocess.TimeoutExpired:
+        raise _too_slow(argv, deadline) from None
+
+
+def _too_slow(argv: Sequence[str], deadline: Deadline) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"{Path(argv[0]).name} did not end within {deadline.seconds:.0f} s",
+        next_step=f"by hand: {shlex.join(argv)}",
+    )
+
+
+def _last_lines(output: bytes, count: int = 6) -> str:
+    lines = output.decode(errors="replace").strip().splitlines()[-count:]
+    return "\n            ".join(lines)
+
+
+def pause(seconds: float, deadline: Deadline) -> None:
+    """Sleep between two looks at something that cannot be waited on; never past the deadline."""
+    time.sleep(min(seconds, deadline.remaining))

@@ -1,0 +1,1 @@
+"""Projections of one result: terminal, HTML, JUnit."""

@@ -5,6 +5,7 @@ kernel for a SIGKILL at the death of the *thread* that started it (PR_SET_PDEATH
 long-lived child from a thread that outlives it.
 """
 
+import contextlib
 import os
 import selectors
 import shlex
@@ -73,10 +74,8 @@ def spawn(
 
 def end(child: subprocess.Popen[bytes]) -> None:
     """Kill a child's process group and reap the child; a child that has ended already is fine."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
 
 

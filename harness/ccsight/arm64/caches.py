@@ -6,7 +6,14 @@ Arm ARM DDI 0487, D24.2.27 (CCSIDR_EL1) and D24.2.29 (CLIDR_EL1).
 from dataclasses import dataclass
 from enum import Enum
 
-from ccsight.arm64.registers import CCSIDR_EL1, CCSIDR_EL1_CCIDX, CLIDR_EL1, CTR_EL0, ID_AA64MMFR2_EL1, Register
+from ccsight.arm64.registers import (
+    CCSIDR_EL1,
+    CCSIDR_EL1_CCIDX,
+    CLIDR_EL1,
+    CTR_EL0,
+    ID_AA64MMFR2_EL1,
+    Register,
+)
 
 
 class Layout(Enum):

@@ -29,7 +29,9 @@ def ccsidr_selector(kvm_id: int) -> int | None:
     return kvm_id & 0xFF if is_ccsidr else None
 
 
-_NAMES = {of_register(register): register.name for register in REGISTERS.values() if register.name != "CCSIDR_EL1"}
+_NAMES = {
+    of_register(register): register.name for register in REGISTERS.values() if register.name != "CCSIDR_EL1"
+}
 _NAMES[0x6030_0000_0016_0003] = "KVM_REG_ARM_VENDOR_HYP_BMAP_2"
 
 

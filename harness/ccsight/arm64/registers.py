@@ -19,9 +19,14 @@ class Field:
     meaning: str
     words: tuple[str, ...] = ()
 
+    @property
+    def mask(self) -> int:
+        """The field's bits, in place."""
+        return (2 << self.hi) - (1 << self.lo)
+
     def extract(self, value: int) -> int:
         """Return the field's number in a register value."""
-        return (value >> self.lo) & ((1 << (self.hi - self.lo + 1)) - 1)
+        return (value & self.mask) >> self.lo
 
     def say(self, value: int) -> str:
         """Return the field of a register value in words: a number, or the number's name."""
@@ -37,6 +42,11 @@ class Register:
     encoding: tuple[int, int, int, int, int]
     meaning: str
     fields: tuple[Field, ...]
+
+    @property
+    def mask(self) -> int:
+        """All bits that belong to a field."""
+        return sum(field.mask for field in self.fields)
 
     def field(self, name: str) -> Field:
         """Return a field by name. Raises KeyError with the nearest name."""
@@ -139,8 +149,7 @@ ID_AA64MMFR2_EL1 = Register(
 )
 
 REGISTERS = {
-    register.name: register
-    for register in (CTR_EL0, CLIDR_EL1, CCSIDR_EL1, CSSELR_EL1, ID_AA64MMFR2_EL1)
+    register.name: register for register in (CTR_EL0, CLIDR_EL1, CCSIDR_EL1, CSSELR_EL1, ID_AA64MMFR2_EL1)
 }
 
 #: CSSELR_EL1 values that name a cache: seven levels, each with a data or unified and an instruction side.

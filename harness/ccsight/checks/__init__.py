@@ -1,1 +1,10 @@
-"""Pure judgements over captures: laws that hold on any one kernel, comparisons of two."""
+"""Pure judgements over captures: laws that hold on any one kernel, comparisons of two.
+
+Importing this package fills the table in ``registry``. A new check is a new function here and a
+unit test for each status it can give.
+"""
+
+from ccsight.checks import launch, laws, lists
+from ccsight.checks.registry import COMPARISONS, LAWS, Comparison, Law, judge, named
+
+__all__ = ["COMPARISONS", "LAWS", "Comparison", "Law", "judge", "launch", "laws", "lists", "named"]

@@ -5,7 +5,7 @@ recomputed from it (see ``checks``).
 """
 
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -42,14 +42,14 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of all evidence: immutable, and strict about what it reads."""
 
 
-class Reading(Record):
+class Reading(Record, frozen=True):
     """One register read once: a value, or the problem that came instead (``ENOENT``, ``UNDEF``)."""
 
     value: Hex | None = None
     problem: str = ""
 
 
-class View(Record):
+class View(Record, frozen=True):
     """What one vantage saw of one vCPU in one phase of one program.
 
     ``readings`` maps names such as ``CLIDR_EL1`` and ``CCSIDR_EL1[2]`` to what came back.
@@ -67,14 +67,14 @@ class View(Record):
         return None if reading is None else reading.value
 
 
-class RegisterList(Record):
+class RegisterList(Record, frozen=True):
     """What KVM_GET_REG_LIST said of one vCPU, in KVM's order."""
 
     vcpu: int
     ids: tuple[Hex, ...]
 
 
-class Package(Record):
+class Package(Record, frozen=True):
     """A distribution's package, pinned."""
 
     name: str
@@ -82,7 +82,7 @@ class Package(Record):
     sha256: str
 
 
-class KernelFacts(Record):
+class KernelFacts(Record, frozen=True):
     """Which kernel it was: what was asked for, and what the running one said of itself."""
 
     spec: str
@@ -94,14 +94,14 @@ class KernelFacts(Record):
     packages: tuple[Package, ...] = ()
 
 
-class Cpu(Record):
+class Cpu(Record, frozen=True):
     """One physical CPU of the host, by its own identification registers."""
 
     midr: Hex
     revidr: Hex
 
 
-class MachineFacts(Record):
+class MachineFacts(Record, frozen=True):
     """Which machine it was, as observed on it, and how it was started where we started it."""
 
     spec: str
@@ -114,7 +114,7 @@ class MachineFacts(Record):
     argv: tuple[str, ...] = ()
 
 
-class Cell(Record):
+class Cell(Record, frozen=True):
     """A machine and a kernel, by their specs: what one boot answers for."""
 
     machine: str
@@ -126,7 +126,7 @@ class Cell(Record):
         return f"{slug(self.machine)}--{slug(self.kernel)}"
 
 
-class Capture(Record):
+class Capture(Record, frozen=True):
     """All that one boot of one cell said."""
 
     schema: int
@@ -176,7 +176,7 @@ def _encode(value: object) -> object:
     raise NotImplementedError(f"no JSON form for {type(value).__name__}")
 
 
-def _decode(kind: type, value: Any) -> object:
+def _decode(kind: type, value: object) -> object:
     if kind is Hex and isinstance(value, str) and value.startswith("0x"):
         return Hex(int(value, 16))
     raise ValueError(f"expected a 0x-hex string, got {value!r}")

@@ -1,0 +1,138 @@
+"""CR-009 and CR-015: what a fresh launch shows on an old and on a new kernel, field by field."""
+
+from collections.abc import Iterator
+
+from ccsight.arm64.caches import Layout
+from ccsight.arm64.registers import REGISTERS, SELECTORS, Field, Register, base_name, ccsidr
+from ccsight.checks.registry import comparison, need, need_value, need_vcpus
+from ccsight.evidence.cases import Finding
+from ccsight.evidence.model import Capture, Vantage, View
+from ccsight.kvm.meaning import sentences
+
+_VANTAGES = (Vantage.GUEST, Vantage.GUEST_EL0, Vantage.USERSPACE)
+
+
+@comparison(
+    "CR-009",
+    "a fresh launch shows the same on both kernels",
+    "guests that were tuned, licensed or migrated by what they saw see something else",
+)
+def fresh_launch(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
+    """Outcome ``same`` or ``differs``: every field of every register, from every vantage, on every vCPU."""
+    vcpus = need_vcpus(old)
+    need_vcpus(new)
+    findings = list(_meaning(old, new))
+    for vantage in _VANTAGES:
+        by_vcpu = {
+            vcpu: tuple(_differences(need(old, vantage, vcpu), need(new, vantage, vcpu))) for vcpu in vcpus
+        }
+        findings += _together(vantage, by_vcpu)
+    return ("differs" if findings else "same"), tuple(findings)
+
+
+def _meaning(old: Capture, new: Capture) -> Iterator[Finding]:
+    first = need_vcpus(old)[0]
+    views = need(old, Vantage.GUEST, first), need(new, Vantage.GUEST, first)
+    for said in sentences(*views):
+        yield Finding(subject="guest", said=said)
+
+
+def _together(vantage: Vantage, by_vcpu: dict[int, tuple[Finding, ...]]) -> Iterator[Finding]:
+    """Say once what all vCPUs say; else name the vCPU."""
+    everywhere = len(set(by_vcpu.values())) == 1
+    for vcpu, findings in by_vcpu.items():
+        where = f"{vantage}, all vCPUs" if everywhere else f"{vantage}, vCPU {vcpu}"
+        for finding in findings:
+            yield Finding(
+                subject=finding.subject,
+                said=finding.said,
+                where=where,
+                before=finding.before,
+                after=finding.after,
+            )
+        if everywhere:
+            return
+
+
+def _differences(old: View, new: View) -> Iterator[Finding]:
+    for name in [*old.readings, *(name for name in new.readings if name not in old.readings)]:
+        before, after = old.readings.get(name), new.readings.get(name)
+        if before == after:
+            continue
+        if before and after and before.value is not None and after.value is not None:
+            yield from _fields(name, (before.value, _layout(old)), (after.value, _layout(new)))
+            continue
+        words = [
+            _say(reading.value, reading.problem) if reading else "not read" for reading in (before, after)
+        ]
+        yield Finding(subject=name, said=f"{words[0]} → {words[1]}", before=words[0], after=words[1])
+
+
+def _layout(view: View) -> Layout:
+    return Layout.of(view.value("ID_AA64MMFR2_EL1") or 0)
+
+
+def _say(value: int | None, problem: str) -> str:
+    return problem if value is None else f"{value:#x}"
+
+
+def _fields(name: str, before: tuple[int, Layout], after: tuple[int, Layout]) -> Iterator[Finding]:
+    """Yield each field that differs; where the layouts differ, fields of the same name are compared."""
+    old_fields, new_fields = _named_fields(name, before[1]), _named_fields(name, after[1])
+    for field in old_fields:
+        other = new_fields.get(field)
+        words = old_fields[field].say(before[0]), other.say(after[0]) if other else "–"
+        if words[0] != words[1]:
+            yield Finding(
+                subject=f"{name}.{field}", said=f"{words[0]} → {words[1]}", before=words[0], after=words[1]
+            )
+    stray = [value & ~_register(name, layout).mask for value, layout in (before, after)]
+    if stray[0] != stray[1]:
+        said = f"{stray[0]:#x} → {stray[1]:#x}"
+        yield Finding(subject=f"{name}.RES0", said=said, before=f"{stray[0]:#x}", after=f"{stray[1]:#x}")
+
+
+def _register(name: str, layout: Layout) -> Register:
+    return layout.register if base_name(name) == "CCSIDR_EL1" else REGISTERS[base_name(name)]
+
+
+def _named_fields(name: str, layout: Layout) -> dict[str, Field]:
+    return {field.name: field for field in _register(name, layout).fields}
+
+
+@comparison(
+    "CR-015",
+    "ID_AA64MMFR2_EL1.CCIDX agrees with the CCSIDR_EL1 layout on both kernels",
+    "a guest reads sets and ways from the wrong bits; a saved CCIDX = 1 is refused",
+)
+def ccidx_and_layout(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
+    """Outcome ``same``, ``changes`` (CCIDX differs) or ``contradicts`` (the values use the other layout)."""
+    findings: list[Finding] = []
+    bits: list[int] = []
+    outcome = "same"
+    for capture in (old, new):
+        guest = need(capture, Vantage.GUEST, need_vcpus(capture)[0])
+        layout = Layout.of(need_value(guest, "ID_AA64MMFR2_EL1"))
+        bits.append(int(layout is Layout.CCIDX))
+        wide = [name for name in map(ccsidr, SELECTORS) if (guest.value(name) or 0) >> 32]
+        if wide and layout is Layout.NARROW:
+            outcome = "contradicts"
+            findings.append(
+                Finding(
+                    subject="ID_AA64MMFR2_EL1.CCIDX",
+                    where=capture.cell.kernel,
+                    said=f"reads 0, but {', '.join(wide)} use bits above 31",
+                )
+            )
+    if bits[0] != bits[1]:
+        outcome = "changes" if outcome == "same" else outcome
+        findings.append(
+            Finding(
+                subject="ID_AA64MMFR2_EL1.CCIDX",
+                said=f"{bits[0]} → {bits[1]}: a VMM that carries the register to the other kernel is "
+                "refused (EINVAL), or the guest misreads CCSIDR_EL1",
+                before=str(bits[0]),
+                after=str(bits[1]),
+            )
+        )
+    return outcome, tuple(findings)

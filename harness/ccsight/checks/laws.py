@@ -1,0 +1,112 @@
+"""Laws: what must hold on any one kernel, the behaviour it is known to have taken into account."""
+
+from collections.abc import Iterator
+
+from ccsight.arm64.caches import Layout, effective_idc, geometry, listed, minimum_line
+from ccsight.arm64.registers import CLIDR_EL1, ccsidr
+from ccsight.checks.registry import law, need, need_value, need_vcpus
+from ccsight.evidence.cases import Finding
+from ccsight.evidence.model import Capture, Reading, Vantage, View
+from ccsight.kvm.behaviour import observed
+
+_BOTH = (Vantage.USERSPACE, Vantage.GUEST)
+
+
+@law(
+    "CR-001",
+    "the guest reads what userspace is told",
+    "a VMM saves or checks values that its guest never saw",
+)
+def guest_view_is_userspace_view(capture: Capture) -> Iterator[Finding]:
+    """CTR_EL0, CLIDR_EL1 and every CCSIDR_EL1 index agree between KVM_GET_ONE_REG and the guest's MRS."""
+    behaviour = observed(capture)
+    for vcpu in need_vcpus(capture):
+        userspace, guest = (need(capture, vantage, vcpu) for vantage in _BOTH)
+        for name in ("CTR_EL0", "CLIDR_EL1"):
+            need_value(userspace, name)
+            need_value(guest, name)
+        for name, seen in guest.readings.items():
+            told = userspace.readings.get(name)
+            if told is not None and _differ(told, seen):
+                yield Finding(
+                    subject=name,
+                    where=f"vCPU {vcpu}",
+                    said=f"userspace gets {_say(told)}, the guest {_say(seen)}",
+                    before=_say(told),
+                    after=_say(seen),
+                    known=behaviour.excuse("CR-001", name, userspace, guest),
+                )
+
+
+def _differ(told: Reading, seen: Reading) -> bool:
+    return told.value != seen.value or bool(told.problem) != bool(seen.problem)
+
+
+def _say(reading: Reading) -> str:
+    return reading.problem or f"{reading.value:#x}"
+
+
+@law(
+    "CR-002",
+    "every cache that CLIDR_EL1 lists has a CCSIDR_EL1 that can exist",
+    "a guest that walks CLIDR_EL1 faults, or sizes its set/way loops by nonsense",
+)
+def listed_caches_are_described(capture: Capture) -> Iterator[Finding]:
+    """Each listed cache's CCSIDR_EL1 can be read, with no bits set outside its layout's fields."""
+    for vcpu in need_vcpus(capture):
+        for view in (need(capture, vantage, vcpu) for vantage in _BOTH):
+            where = f"{view.vantage}, vCPU {vcpu}"
+            clidr = need_value(view, "CLIDR_EL1")
+            layout = Layout.of(need_value(view, "ID_AA64MMFR2_EL1"))
+            for level in range(1, 8):
+                ctype = CLIDR_EL1.field(f"Ctype{level}").extract(clidr)
+                if ctype > 4:
+                    yield Finding(
+                        subject=f"CLIDR_EL1.Ctype{level}", where=where, said=f"{ctype} is a reserved value"
+                    )
+            for cache in listed(clidr):
+                problem = _problem(view, ccsidr(cache.selector), layout)
+                if problem:
+                    yield Finding(subject=cache.name, where=where, said=f"listed by CLIDR_EL1, but {problem}")
+
+
+def _problem(view: View, name: str, layout: Layout) -> str:
+    reading = view.readings.get(name)
+    if reading is None or reading.value is None:
+        return f"its {name} cannot be read ({reading.problem if reading else 'never read'})"
+    stray = reading.value & ~layout.register.mask
+    if not stray:
+        return ""
+    return (
+        f"its {name} {reading.value:#x} sets bits {stray:#x}, which the {layout.value} layout does not have"
+    )
+
+
+@law(
+    "CR-010",
+    "cache lines and coherency promises fit together",
+    "a guest cleans or invalidates with the wrong stride, or not at all, and runs stale code",
+)
+def lines_and_coherency_fit(capture: Capture) -> Iterator[Finding]:
+    """No listed cache has a line below CTR_EL0's minimum; the effective IDC is the same on all vCPUs."""
+    effective: dict[int, int] = {}
+    for vcpu in need_vcpus(capture):
+        guest = need(capture, Vantage.GUEST, vcpu)
+        ctr, clidr = need_value(guest, "CTR_EL0"), need_value(guest, "CLIDR_EL1")
+        layout = Layout.of(need_value(guest, "ID_AA64MMFR2_EL1"))
+        effective[vcpu] = effective_idc(ctr, clidr)
+        for cache in listed(clidr):
+            value = guest.value(ccsidr(cache.selector))
+            least = minimum_line(ctr, cache.side)
+            if value is not None and geometry(value, layout).line < least:
+                yield Finding(
+                    subject=cache.name,
+                    where=f"guest, vCPU {vcpu}",
+                    said=f"its lines have {geometry(value, layout).line} B, CTR_EL0 promises {least} B or more",
+                )
+    if len(set(effective.values())) > 1:
+        yield Finding(
+            subject="CTR_EL0.IDC",
+            where="guest",
+            said=f"the IDC that a Linux guest acts upon differs between vCPUs: {effective}",
+        )

@@ -1,0 +1,123 @@
+"""The table of checks: an id, a title, the bug class it exists for, and a pure function.
+
+A *law* yields findings about one capture; one that no known behaviour explains makes it FAIL. A
+*comparison* returns an outcome word and findings about two captures, and never fails by itself.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ccsight.arm64.suggest import nearest
+from ccsight.errors import InfraError, UsageError
+from ccsight.evidence.cases import Case, Finding, PlannedCase, missing
+from ccsight.evidence.model import Capture, Vantage, View
+from ccsight.status import Status
+
+
+class NotObserved(InfraError):
+    """The evidence lacks what a check needs: MISS, never PASS."""
+
+
+LawFunction = Callable[[Capture], Iterator[Finding]]
+ComparisonFunction = Callable[[Capture, Capture], tuple[str, tuple[Finding, ...]]]
+
+
+@dataclass(frozen=True)
+class Law:
+    """A check that must hold on any one kernel."""
+
+    id: str
+    title: str
+    bug_class: str
+    judge: LawFunction
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A check that measures a difference between an old and a new kernel."""
+
+    id: str
+    title: str
+    bug_class: str
+    judge: ComparisonFunction
+
+
+LAWS: dict[str, Law] = {}
+COMPARISONS: dict[str, Comparison] = {}
+
+
+def law(check: str, title: str, bug_class: str) -> Callable[[LawFunction], LawFunction]:
+    """Enter a law into the table."""
+
+    def enter(function: LawFunction) -> LawFunction:
+        LAWS[check] = Law(check, title, bug_class, function)
+        return function
+
+    return enter
+
+
+def comparison(check: str, title: str, bug_class: str) -> Callable[[ComparisonFunction], ComparisonFunction]:
+    """Enter a comparison into the table."""
+
+    def enter(function: ComparisonFunction) -> ComparisonFunction:
+        COMPARISONS[check] = Comparison(check, title, bug_class, function)
+        return function
+
+    return enter
+
+
+def named(check: str) -> Law | Comparison:
+    """Return a check by its id. Raises UsageError with the nearest one."""
+    found = LAWS.get(check) or COMPARISONS.get(check)
+    if found is None:
+        raise UsageError(f"there is no check {check!r}", evidence=nearest(check, [*LAWS, *COMPARISONS]))
+    return found
+
+
+def judge(planned: PlannedCase, captures: tuple[Capture, ...]) -> Case:
+    """Return the case of a planned judgement, given the captures of its cells, in its order."""
+    check = named(planned.check)
+    try:
+        if isinstance(check, Law):
+            return _judge_law(check, planned, captures[0])
+        outcome, findings = check.judge(captures[0], captures[1])
+    except NotObserved as error:
+        return missing(planned, error.fact)
+    return Case(
+        check=planned.check, cells=planned.cells, status=Status.DONE, outcome=outcome, findings=findings
+    )
+
+
+def _judge_law(check: Law, planned: PlannedCase, capture: Capture) -> Case:
+    findings = tuple(check.judge(capture))
+    held = [finding for finding in findings if not finding.known]
+    status = Status.FAIL if held else Status.PASS
+    return Case(check=planned.check, cells=planned.cells, status=status, findings=findings)
+
+
+def need(capture: Capture, vantage: Vantage, vcpu: int) -> View:
+    """Return a view that a check cannot do without. Raises NotObserved."""
+    view = capture.view(vantage, vcpu)
+    if view is None:
+        raise NotObserved(
+            f"no {vantage} view of vCPU {vcpu} on {capture.cell.machine}, {capture.cell.kernel}"
+        )
+    return view
+
+
+def need_value(view: View, name: str) -> int:
+    """Return a register's value that a check cannot do without. Raises NotObserved."""
+    value = view.value(name)
+    if value is None:
+        reading = view.readings.get(name)
+        problem = reading.problem if reading else "never read"
+        raise NotObserved(f"{name} ({view.vantage}, vCPU {view.vcpu}): {problem}")
+    return value
+
+
+def need_vcpus(capture: Capture) -> tuple[int, ...]:
+    """Return the vCPUs of a capture; none at all is NotObserved."""
+    vcpus = capture.vcpus()
+    if not vcpus:
+        raise NotObserved(f"no view at all on {capture.cell.machine}, {capture.cell.kernel}")
+    return vcpus

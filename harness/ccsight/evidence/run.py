@@ -1,0 +1,210 @@
+"""A run's folder: the plan, what was observed, and what was judged.
+
+    run.json                          the whole plan; written before anything boots
+    cases.jsonl                       one judgement a line, appended as it is made; the last of a key counts
+    captures/CELL/BOOT/capture.json   what a boot said, parsed; beside it the raw streams
+    captures/CELL/BOOT/failure.json   instead: why a boot said nothing
+    consoles/CELL-BOOT.log            the machine's console
+
+A planned case without a row reads MISS, so a killed run says of itself what it is.
+"""
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from ccsight import __version__
+from ccsight.errors import CcsightError, EvidenceError, UsageError
+from ccsight.evidence.cases import Case, PlannedCase, missing
+from ccsight.evidence.model import SCHEMA, Capture, Cell, Package, Record, T, from_json, to_json, to_json_line
+from ccsight.status import Status
+from ccsight.store import explain, write_atomically
+
+
+class PlannedKernel(Record, frozen=True):
+    """A kernel of the plan, pinned to what was used."""
+
+    spec: str
+    label: str
+    release: str
+    image_sha256: str
+    packages: tuple[Package, ...] = ()
+
+
+class Plan(Record, frozen=True):
+    """What a run promises, and with what: the content of run.json.
+
+    ``kernels`` has the old one first. ``argv`` is the command that repeats the run.
+    """
+
+    schema: int
+    id: str
+    created: str
+    ccsight: str
+    argv: tuple[str, ...]
+    kernels: tuple[PlannedKernel, ...]
+    machines: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    cases: tuple[PlannedCase, ...]
+
+    def cell(self, machine: str, kernel: str) -> Cell:
+        """Return the cell of a machine and a kernel, by their specs."""
+        return Cell(machine=machine, kernel=kernel)
+
+
+class Failure(Record, frozen=True):
+    """Why a cell has no capture: an error of the taxonomy, written down."""
+
+    status: Status
+    fact: str
+    evidence: str = ""
+    next_step: str = ""
+
+    @classmethod
+    def of(cls, error: CcsightError) -> "Failure":
+        """Write an error down."""
+        return cls(status=error.status, fact=error.fact, evidence=error.evidence, next_step=error.next_step)
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time (UTC) and does not collide."""
+    return f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class Run:
+    """One run's folder, open for reading and appending."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder = folder
+        self.plan = plan
+
+    @classmethod
+    def create(cls, results: Path, plan: Plan) -> "Run":
+        """Make the folder and write the plan. Raises UsageError or NoSpace when that cannot be done."""
+        run = cls(results / plan.id, plan)
+        try:
+            for name in ("captures", "consoles"):
+                (run.folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(error, results) from error
+        write_atomically(run.folder / "run.json", to_json(plan))
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Open a run that is there. Raises EvidenceError when run.json is missing or malformed."""
+        return cls(folder, _read(folder / "run.json", Plan))
+
+    def boot_folder(self, cell: Cell, boot: int = 1) -> Path:
+        """Return the folder of one boot of a cell."""
+        return self.folder / "captures" / cell.id / str(boot)
+
+    def console(self, cell: Cell, boot: int = 1) -> Path:
+        """Return the file of one boot's console."""
+        return self.folder / "consoles" / f"{cell.id}-{boot}.log"
+
+    def capture(self, cell: Cell) -> Capture | None:
+        """Return a cell's capture, or None where there is none."""
+        path = self.boot_folder(cell) / "capture.json"
+        return _read(path, Capture) if path.is_file() else None
+
+    def failure(self, cell: Cell) -> Failure | None:
+        """Return why a cell has no capture, or None where nothing was written down."""
+        path = self.boot_folder(cell) / "failure.json"
+        return _read(path, Failure) if path.is_file() else None
+
+    def write(self, cell: Cell, name: str, content: bytes) -> None:
+        """Put a file into the folder of a cell's boot, whole or not at all."""
+        folder = self.boot_folder(cell)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(error, self.folder) from error
+        write_atomically(folder / name, content)
+
+    def append(self, case: Case) -> None:
+        """Add a judgement."""
+        try:
+            with (self.folder / "cases.jsonl").open("ab") as file:
+                file.write(to_json_line(case))
+        except OSError as error:
+            raise explain(error, self.folder) from error
+
+    def cases(self) -> tuple[Case, ...]:
+        """Return one case for each planned one, in the plan's order; those without a row are MISS."""
+        rows = {case.key: case for case in self._rows()}
+        return tuple(
+            rows.get(planned.key) or missing(planned, "never judged: the run was interrupted")
+            for planned in self.plan.cases
+        )
+
+    def _rows(self) -> Iterator[Case]:
+        path = self.folder / "cases.jsonl"
+        if not path.is_file():
+            return
+        *whole, rest = path.read_bytes().split(b"\n")
+        for number, line in enumerate(whole, 1):
+            yield _parse(line, Case, f"{path}:{number}")
+        # A kill in the middle of a write leaves half a line; its case is then without a row.
+        del rest
+
+
+def plan(
+    *,
+    run_id: str,
+    argv: tuple[str, ...],
+    kernels: tuple[PlannedKernel, ...],
+    machines: tuple[str, ...],
+    cells: tuple[Cell, ...],
+    cases: tuple[PlannedCase, ...],
+) -> Plan:
+    """Return a plan, stamped with now and with this ccsight."""
+    return Plan(
+        schema=SCHEMA,
+        id=run_id,
+        created=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        ccsight=__version__,
+        argv=argv,
+        kernels=kernels,
+        machines=machines,
+        cells=cells,
+        cases=cases,
+    )
+
+
+def find_run(results: Path, name: str = "latest") -> Run:
+    """Open a run by its id, its folder, or ``latest``: the newest one in ``results``."""
+    for folder in (Path(name), results / name):
+        if (folder / "run.json").is_file():
+            return Run.open(folder)
+    runs = sorted(path.parent for path in results.glob("*/run.json"))
+    if Path(name).name == "latest" and runs:
+        return Run.open(runs[-1])
+    known = ", ".join(run.name for run in runs[-3:])
+    raise UsageError(
+        f"there is no run {name!r} in {results}" if runs else f"there are no runs in {results}",
+        evidence=f"the newest: {known}" if known else "",
+        next_step="ccsight compare",
+    )
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EvidenceError(f"cannot read {path}", evidence=str(error)) from error
+    return _parse(content, kind, str(path))
+
+
+def _parse(content: bytes, kind: type[T], where: str) -> T:
+    try:
+        return from_json(content, kind)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise EvidenceError(
+            f"{where} is not a {kind.__name__.lower()} of this ccsight",
+            evidence=str(error),
+            next_step="it was altered, cut off, or written by a newer version",
+        ) from error

@@ -1,0 +1,40 @@
+"""What every projection is given: the plan, the judgements and the evidence of one run."""
+
+from dataclasses import dataclass, field
+
+from ccsight.evidence.cases import Case
+from ccsight.evidence.model import Capture
+from ccsight.evidence.run import Failure, Plan, Run
+from ccsight.status import Status, summarise
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run as it can be read back from its folder; ``captures`` and ``failures`` go by cell id."""
+
+    plan: Plan
+    cases: tuple[Case, ...]
+    captures: dict[str, Capture]
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+    @property
+    def status(self) -> Status:
+        """The worst status of all planned cases."""
+        return summarise(case.status for case in self.cases)
+
+    def comparison(self, check: str, machine: str) -> Case | None:
+        """Return a comparison's case for a machine, old kernel against new."""
+        old, new = (self.plan.cell(machine, kernel.spec).id for kernel in self.plan.kernels[:2])
+        return next((case for case in self.cases if case.check == check and case.cells == (old, new)), None)
+
+    @classmethod
+    def of(cls, run: Run) -> "Result":
+        """Read a run's folder."""
+        captures = {cell.id: run.capture(cell) for cell in run.plan.cells}
+        failures = {cell.id: run.failure(cell) for cell in run.plan.cells}
+        return cls(
+            plan=run.plan,
+            cases=run.cases(),
+            captures={cell: capture for cell, capture in captures.items() if capture},
+            failures={cell: failure for cell, failure in failures.items() if failure},
+        )

@@ -102,7 +102,7 @@ def lines_and_coherency_fit(capture: Capture) -> Iterator[Finding]:
                 yield Finding(
                     subject=cache.name,
                     where=f"guest, vCPU {vcpu}",
-                    said=f"its lines have {geometry(value, layout).line} B, CTR_EL0 promises {least} B or more",
+                    said=f"lines of {geometry(value, layout).line} B; CTR_EL0 promises {least} B or more",
                 )
     if len(set(effective.values())) > 1:
         yield Finding(

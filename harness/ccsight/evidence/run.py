@@ -25,9 +25,10 @@ from ccsight.store import explain, write_atomically
 
 
 class PlannedKernel(Record, frozen=True):
-    """A kernel of the plan, pinned to what was used."""
+    """A kernel of the plan: ``spec`` as asked for, ``pin`` the spec that gives this very kernel again."""
 
     spec: str
+    pin: str
     label: str
     release: str
     image_sha256: str
@@ -126,10 +127,10 @@ class Run:
         write_atomically(folder / name, content)
 
     def append(self, case: Case) -> None:
-        """Add a judgement."""
+        """Add a judgement, on a line of its own even after the half line of a killed run."""
         try:
             with (self.folder / "cases.jsonl").open("ab") as file:
-                file.write(to_json_line(case))
+                file.write(b"\n" + to_json_line(case))
         except OSError as error:
             raise explain(error, self.folder) from error
 
@@ -145,11 +146,11 @@ class Run:
         path = self.folder / "cases.jsonl"
         if not path.is_file():
             return
-        *whole, rest = path.read_bytes().split(b"\n")
-        for number, line in enumerate(whole, 1):
-            yield _parse(line, Case, f"{path}:{number}")
-        # A kill in the middle of a write leaves half a line; its case is then without a row.
-        del rest
+        lines = path.read_bytes().splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            # A kill in the middle of a write leaves half a line; its case is then without a row.
+            if line.endswith(b"}\n"):
+                yield _parse(line, Case, f"{path}:{number}")
 
 
 def plan(

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a bare guest is given: a stream on the console, reads that may fault, EL0.
+ *
+ * A guest is one C file that defines guest_name and guest_main(). It runs at EL1
+ * with the MMU off on every vCPU that is started at its entry, and has no
+ * writable data but its stack.
+ */
+#ifndef CCSIGHT_GUEST_H
+#define CCSIGHT_GUEST_H
+
+/* Also known to guest.lds and start.S. */
+#define GUEST_VCPUS_MAX		8
+#define GUEST_STACK_SIZE	4096
+#define VCPU_ARMED		0
+#define VCPU_ESR		8
+#define VCPU_SIZE		32
+
+#ifndef __ASSEMBLER__
+#include "wire.h"
+
+/* At the top of each vCPU's stack; TPIDR_EL1 points to it. */
+struct vcpu {
+	uint64_t armed;		/* non-zero: a fault is noted and skipped */
+	uint64_t esr;		/* ESR_EL1 of the fault that was noted, or 0 */
+	struct wire *wire;	/* where an exception that nobody expected is reported, or NULL */
+	uint64_t unused;	/* the stack stays aligned to 16 */
+};
+
+/* What came back from a read: a value, or the ESR_EL1 of the exception instead. */
+struct reading {
+	uint64_t value;
+	uint64_t esr;
+};
+
+/* Hidden, or the compiler reaches them through a table of addresses that somebody would have to relocate. */
+#pragma GCC visibility push(hidden)
+
+extern const char guest_name[];
+void guest_main(struct wire *wire);
+
+/* In start.S: run code at EL0 until its SVC, and return its x0. */
+struct reading el0_call(void (*code)(void));
+
+/* Send "reg el=EL name=NAME value=..." or, after a fault, "... esr=...". */
+void send_reading(struct wire *wire, unsigned int el, const char *name, struct reading reading);
+
+#pragma GCC visibility pop
+
+static inline struct vcpu *this_vcpu(void)
+{
+	struct vcpu *vcpu;
+
+	asm volatile("mrs %0, tpidr_el1" : "=r"(vcpu));
+	return vcpu;
+}
+
+static inline void fault_arm(void)
+{
+	struct vcpu *vcpu = this_vcpu();
+
+	vcpu->esr = 0;
+	vcpu->armed = 1;
+	asm volatile("" ::: "memory");
+}
+
+/* Return the ESR_EL1 of a fault since fault_arm(); 0 if there was none (even UNDEF sets ESR.IL). */
+static inline uint64_t fault_disarm(void)
+{
+	struct vcpu *vcpu = this_vcpu();
+
+	asm volatile("" ::: "memory");
+	vcpu->armed = 0;
+	return vcpu->esr;
+}
+
+#define try_mrs(sysreg)								\
+({										\
+	struct reading reading_ = { 0, 0 };					\
+										\
+	fault_arm();								\
+	asm volatile("mrs %0, " #sysreg : "+r"(reading_.value) :: "memory");	\
+	reading_.esr = fault_disarm();						\
+	reading_;								\
+})
+
+#endif /* __ASSEMBLER__ */
+#endif /* CCSIGHT_GUEST_H */

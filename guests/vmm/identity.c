@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which kernel runs here, on which machine?
+ *
+ * Exists because a machine that was told to boot a kernel may run another one:
+ * what is measured next counts only if release, build-id and boot-id fit.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "ccprobe.h"
+
+#define CPUS_MAX	1024
+
+static const struct {
+	const char *name;
+	const char *path;
+} files[] = {
+	{ "banner", "/proc/version" },
+	{ "boot-id", "/proc/sys/kernel/random/boot_id" },
+	{ "command-line", "/proc/cmdline" },
+	{ "compatible", "/proc/device-tree/compatible" },
+	{ "dmi-vendor", "/sys/class/dmi/id/sys_vendor" },
+	{ "dmi-product", "/sys/class/dmi/id/product_name" },
+};
+
+static void send_build_id(struct wire *wire)
+{
+	char notes[FILE_MAX], hex[2 * 64 + 1];
+	size_t length = 0;
+	long count = read_file("/sys/kernel/notes", notes, sizeof(notes));
+	const unsigned char *id = NULL;
+	int problem = count < 0 ? (int)-count : ENODATA;
+
+	if (count > 0)
+		id = find_build_id((unsigned char *)notes, (size_t)count, &length);
+	if (id && length && length <= 64) {
+		for (size_t i = 0; i < length; i++)
+			sprintf(hex + 2 * i, "%02x", id[i]);
+		wire_text(wire, "build-id", hex, 2 * length);
+		return;
+	}
+	wire_line(wire, "text");
+	wire_str(wire, "name", "build-id");
+	wire_str(wire, "errno", errno_name(problem));
+	wire_send(wire);
+}
+
+/* Return 0, or an errno. */
+static int read_identification(unsigned long cpu, const char *name, uint64_t *value)
+{
+	char path[128], text[64], *end;
+	long count;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%lu/regs/identification/%s", cpu, name);
+	count = read_file(path, text, sizeof(text) - 1);
+	if (count < 0)
+		return (int)-count;
+	text[count] = '\0';
+	errno = 0;
+	*value = strtoull(text, &end, 16);
+	return errno ? errno : end == text || *end != '\n' ? EBADMSG : 0;
+}
+
+static void send_cpu(struct wire *wire, unsigned long cpu)
+{
+	uint64_t midr, revidr;
+	int problem = read_identification(cpu, "midr_el1", &midr);
+
+	if (!problem)
+		problem = read_identification(cpu, "revidr_el1", &revidr);
+	wire_line(wire, "cpu");
+	wire_dec(wire, "index", cpu);
+	if (problem) {
+		wire_str(wire, "errno", errno_name(problem));
+	} else {
+		wire_hex(wire, "midr", midr);
+		wire_hex(wire, "revidr", revidr);
+	}
+	wire_send(wire);
+}
+
+/* The list is the kernel's own: "0-3,5\n". Return false where it is not. */
+static bool send_cpus_in(struct wire *wire, char *list)
+{
+	while (*list >= '0' && *list <= '9') {
+		unsigned long first = strtoul(list, &list, 10), last = first;
+
+		if (*list == '-')
+			last = strtoul(list + 1, &list, 10);
+		if (last < first || last >= CPUS_MAX)
+			return false;
+		while (first <= last)
+			send_cpu(wire, first++);
+		if (*list == '\n')
+			return true;
+		if (*list++ != ',')
+			return false;
+	}
+	return false;
+}
+
+static void send_cpus(struct wire *wire)
+{
+	char list[FILE_MAX];
+	long count = read_file("/sys/devices/system/cpu/online", list, sizeof(list) - 1);
+
+	if (count < 0) {
+		send_errno(wire, "cpus-online", (int)-count);
+		return;
+	}
+	list[count] = '\0';
+	if (!send_cpus_in(wire, list))
+		send_errno(wire, "cpus-online", EBADMSG);
+}
+
+void send_identity(struct wire *wire)
+{
+	struct utsname names;
+	int kvm;
+
+	if (uname(&names))
+		send_errno(wire, "uname", errno);
+	else
+		wire_text(wire, "release", names.release, strlen(names.release));
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		send_file(wire, files[i].name, files[i].path);
+	send_build_id(wire);
+	send_cpus(wire);
+	if (open_kvm(wire, &kvm))
+		close(kvm);
+}

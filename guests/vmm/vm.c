@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The smallest virtual machine: some memory, two vCPUs, no interrupt controller. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ccprobe.h"
+
+/* Like QEMU's virt machine: the same image runs there. */
+#define MEMORY_BASE	0x40000000UL
+#define MEMORY_SIZE	0x400000UL
+#define IMAGE_OFFSET	0x200000UL
+#define IMAGE_HEADER	64
+#define IMAGE_SIZE_AT	16
+#define IMAGE_MAGIC_AT	56
+
+bool open_kvm(struct wire *wire, int *fd)
+{
+	int version = -1, problem = 0;
+
+	*fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (*fd >= 0)
+		version = ioctl(*fd, KVM_GET_API_VERSION, 0);
+	if (version < 0)
+		problem = errno;
+	wire_line(wire, "kvm");
+	if (problem)
+		wire_str(wire, "errno", errno_name(problem));
+	else
+		wire_dec(wire, "api", (uint64_t)version);
+	wire_send(wire);
+	return !problem;
+}
+
+/*
+ * 40 bits of guest addresses are KVM's default, and more than some CPUs have:
+ * there, KVM_CREATE_VM wants to be told a size. Linux kernel commit 233a7cb23531
+ * ("kvm: arm64: Allow tuning the physical address size for VM") (in v4.20).
+ */
+static unsigned long machine_type(int kvm)
+{
+	int bits = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
+
+	return bits > 0 && bits < 40 ? KVM_VM_TYPE_ARM_IPA_SIZE((unsigned long)bits) : 0;
+}
+
+static bool make_memory(struct wire *wire, struct vm *vm)
+{
+	struct kvm_userspace_memory_region region = {
+		.guest_phys_addr = MEMORY_BASE,
+		.memory_size = MEMORY_SIZE,
+	};
+	void *memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED) {
+		send_errno(wire, "mmap-memory", errno);
+		return false;
+	}
+	vm->memory = memory;
+	region.userspace_addr = (uintptr_t)memory;
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region)) {
+		send_errno(wire, "KVM_SET_USER_MEMORY_REGION", errno);
+		return false;
+	}
+	return true;
+}
+
+/* Let KVM collect what guests write to the console; without it, every byte is an exit of its own. */
+static void make_ring(struct vm *vm)
+{
+	struct kvm_coalesced_mmio_zone zone = { .addr = CONSOLE_BASE, .size = 4 };
+	int pages = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
+
+	if (pages > 0 && !ioctl(vm->fd, KVM_REGISTER_COALESCED_MMIO, &zone))
+		vm->ring_offset = (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool make_vcpu(struct wire *wire, const struct vm *vm, struct vcpu *vcpu)
+{
+	struct kvm_vcpu_init init = { 0 };
+	void *run;
+
+	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)vcpu->index);
+	if (vcpu->fd < 0) {
+		send_vcpu_errno(wire, "KVM_CREATE_VCPU", vcpu->index, errno);
+		return false;
+	}
+	run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (run == MAP_FAILED) {
+		send_vcpu_errno(wire, "mmap-vcpu", vcpu->index, errno);
+		return false;
+	}
+	vcpu->run = run;
+	if (vm->ring_offset)
+		vcpu->ring = (void *)((char *)run + vm->ring_offset);
+	if (ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, &init)) {
+		send_vcpu_errno(wire, "KVM_ARM_PREFERRED_TARGET", vcpu->index, errno);
+		return false;
+	}
+	init.features[0] |= 1U << KVM_ARM_VCPU_PSCI_0_2;	/* for SYSTEM_OFF */
+	if (ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init)) {
+		send_vcpu_errno(wire, "KVM_ARM_VCPU_INIT", vcpu->index, errno);
+		return false;
+	}
+	return true;
+}
+
+bool make_vm(struct wire *wire, struct vm *vm)
+{
+	int run_size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+
+	if (run_size < (int)sizeof(struct kvm_run)) {
+		send_errno(wire, "KVM_GET_VCPU_MMAP_SIZE", run_size < 0 ? errno : EBADMSG);
+		return false;
+	}
+	vm->run_size = (size_t)run_size;
+	vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, machine_type(vm->kvm));
+	if (vm->fd < 0) {
+		send_errno(wire, "KVM_CREATE_VM", errno);
+		return false;
+	}
+	if (!make_memory(wire, vm))
+		return false;
+	make_ring(vm);
+	for (unsigned int index = 0; index < VCPUS; index++) {
+		vm->vcpus[index].index = index;
+		if (!make_vcpu(wire, vm, &vm->vcpus[index]))
+			return false;
+	}
+	return true;
+}
+
+/* Put an arm64 Image where start_vcpu() enters it; its header says how much memory it needs. */
+bool load_image(struct wire *wire, struct vm *vm, const char *path)
+{
+	unsigned char *image = vm->memory + IMAGE_OFFSET;
+	uint64_t needed = 0;
+	long count = read_file(path, (char *)image, MEMORY_SIZE - IMAGE_OFFSET);
+
+	if (count < 0) {
+		send_errno(wire, "read-image", (int)-count);
+		return false;
+	}
+	memcpy(&needed, image + IMAGE_SIZE_AT, sizeof(needed));
+	if (count < IMAGE_HEADER || memcmp(image + IMAGE_MAGIC_AT, "ARM\x64", 4) ||
+	    needed > MEMORY_SIZE - IMAGE_OFFSET) {
+		send_errno(wire, "load-image", ENOEXEC);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * A vCPU that was initialised waits at its reset state. MP_STATE wakes it after
+ * another one's SYSTEM_OFF, which stops all of them.
+ */
+bool start_vcpu(struct wire *wire, const struct vcpu *vcpu)
+{
+	struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	uint64_t entry = MEMORY_BASE + IMAGE_OFFSET;
+	struct kvm_one_reg pc = {
+		.id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pc),
+		.addr = (uintptr_t)&entry,
+	};
+
+	if (ioctl(vcpu->fd, KVM_SET_MP_STATE, &state)) {
+		send_vcpu_errno(wire, "KVM_SET_MP_STATE", vcpu->index, errno);
+		return false;
+	}
+	if (ioctl(vcpu->fd, KVM_SET_ONE_REG, &pc)) {
+		send_vcpu_errno(wire, "KVM_SET_ONE_REG-pc", vcpu->index, errno);
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,84 @@
+"""Takes the probe to a host, runs it there, and brings back what it said: raw, and parsed.
+
+Knows hosts only as something that takes files and commands; whether what came back fits what was asked
+for is for the caller to judge.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccsight.deadline import Deadline
+from ccsight.errors import CcsightError, ProbeError
+from ccsight.machines.model import Host
+from ccsight.probes.build import PROBE
+from ccsight.probes.identity import Identity, identity
+from ccsight.probes.stream import STREAM_MAX, Stream, parse
+from ccsight.probes.views import Observed, observed
+
+#: Takes the name of a file and a raw stream for it.
+Keep = Callable[[str, bytes], None]
+
+GUEST = "view.img"
+#: How ccprobe ends when it has sent a stream: all was observed, or the stream says what was not.
+_SENT = (0, 1)
+#: Seconds of a vCPU's run after which ccprobe ends a guest that spins; an emulated host needs far below one.
+_GUEST_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The probe as it lies on a host. ``programs`` maps the name of each file to its SHA-256."""
+
+    host: Host
+    place: str
+    programs: dict[str, str]
+    keep: Keep
+
+    def identify(self, deadline: Deadline) -> Identity:
+        """Return which kernel runs on which machine. Raises ProbeError."""
+        return identity(self._run(["identity"], deadline))
+
+    def observe(self, deadline: Deadline) -> Observed:
+        """Return what userspace and a guest saw of the registers.
+
+        Raises NoKvm when /dev/kvm cannot be opened, ProbeError when not everything was observed.
+        """
+        return observed(self._run(["view", self._path(GUEST), str(_GUEST_SECONDS)], deadline))
+
+    def _path(self, name: str) -> str:
+        return f"{self.place}-{name}"
+
+    def _run(self, arguments: list[str], deadline: Deadline) -> Stream:
+        done = self.host.run([self._path(PROBE), *arguments], deadline, limit=STREAM_MAX)
+        self.keep(f"{arguments[0]}.stream", done.stdout)
+        source = f"{PROBE} {arguments[0]}"
+        if done.returncode not in _SENT:
+            raise ProbeError(
+                f"{source} ended with status {done.returncode} on the machine",
+                evidence=done.stderr.decode(errors="replace")[-500:].strip(),
+                next_step="run it there by hand: " + " ".join(done.argv),
+            )
+        return parse(done.stdout, source)
+
+
+@contextmanager
+def placed(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterator[Probe]:
+    """Put the programs of ``folder`` (see ``build.built``) on a host; leaving removes them.
+
+    ``keep`` is given every stream as it came, under the name of a file, before anybody looks into it.
+    The names have a random part: no other run, and no other user of a real machine, meets them.
+    """
+    place = f"/tmp/ccsight-{secrets.token_hex(8)}"  # noqa: S108 - pushed whole, under a name nobody can guess
+    names = (PROBE, GUEST)
+    programs = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    try:
+        for name in names:
+            host.push(folder / name, f"{place}-{name}", deadline)
+        yield Probe(host, place, programs, keep)
+    finally:
+        with suppress(CcsightError):  # what happened inside matters more, and the names are unique
+            host.run(["rm", "-f", *(f"{place}-{name}" for name in names)], deadline)

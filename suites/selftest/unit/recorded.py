@@ -1,0 +1,84 @@
+"""Captures from streams that were recorded on real boots, and ways to bend them."""
+
+from pathlib import Path
+
+import msgspec
+
+from ccsight.evidence.model import (
+    SCHEMA,
+    Capture,
+    Cell,
+    Hex,
+    KernelFacts,
+    MachineFacts,
+    Reading,
+    Substrate,
+    Vantage,
+)
+from ccsight.probes.identity import identity
+from ccsight.probes.stream import parse
+from ccsight.probes.views import observed
+
+STREAMS = Path(__file__).parent.parent / "recorded"
+MODELS = ("cortex-a57", "neoverse-n1", "neoverse-v1")
+SERIES = ("6.1", "6.12")
+
+
+def capture(model: str, series: str) -> Capture:
+    """Return the capture of a recorded boot."""
+    folder = STREAMS / f"{model}-{series}"
+    who = identity(parse((folder / "identity.stream").read_bytes(), "identity"))
+    seen = observed(parse((folder / "view.stream").read_bytes(), "view"))
+    cell = Cell(machine=f"emulated:{model}", kernel=f"deb:{series}")
+    return Capture(
+        schema=SCHEMA,
+        cell=cell,
+        kernel=KernelFacts(
+            spec=cell.kernel,
+            label=cell.kernel,
+            release=who.release,
+            banner=who.banner,
+            build_id=who.build_id,
+            image_sha256="0" * 64,
+        ),
+        machine=MachineFacts(
+            spec=cell.machine,
+            substrate=Substrate.EMULATED,
+            compatible=who.compatible,
+            boot_id=who.boot_id,
+            command_line=who.command_line,
+            cpus=who.cpus,
+        ),
+        views=seen.views,
+        register_lists=seen.register_lists,
+        programs={},
+        seconds={},
+    )
+
+
+def bent(capture: Capture, vantage: Vantage, vcpu: int, **readings: int | str | None) -> Capture:
+    """Return a capture in which some readings of one view are others.
+
+    A number is a value, a string a problem, None removes the reading. ``CCSIDR_EL1_2`` is ``CCSIDR_EL1[2]``.
+    """
+    views = []
+    for view in capture.views:
+        new = dict(view.readings)
+        if view.vantage is vantage and view.vcpu == vcpu:
+            for key, value in readings.items():
+                name = f"CCSIDR_EL1[{key[11:]}]" if key.startswith("CCSIDR_EL1_") else key
+                if value is None:
+                    del new[name]
+                else:
+                    new[name] = (
+                        Reading(problem=value) if isinstance(value, str) else Reading(value=Hex(value))
+                    )
+        views.append(msgspec.structs.replace(view, readings=new))
+    return msgspec.structs.replace(capture, views=tuple(views))
+
+
+def without(capture: Capture, vantage: Vantage) -> Capture:
+    """Return a capture in which nobody looked from a vantage."""
+    return msgspec.structs.replace(
+        capture, views=tuple(view for view in capture.views if view.vantage is not vantage)
+    )

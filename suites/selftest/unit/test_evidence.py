@@ -1,0 +1,132 @@
+"""Evidence on disk: strict, whole, and honest about what is missing. The schemas are current."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ccsight.campaign.planning import plan_comparison
+from ccsight.errors import EvidenceError, NoSpace, UsageError
+from ccsight.evidence.cases import Case
+from ccsight.evidence.model import Capture, Hex, Reading, View, from_json, slug, to_json
+from ccsight.evidence.run import Failure, Plan, PlannedKernel, Run, find_run
+from ccsight.status import Status
+
+SCHEMAS = Path(__file__).parents[3] / "results" / "schema"
+
+
+def planned_kernel(spec: str) -> PlannedKernel:
+    return PlannedKernel(spec=spec, pin=spec, label=spec, release="6.1.0", image_sha256="0" * 64)
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    kernels = [planned_kernel("deb:6.1"), planned_kernel("deb:6.12")]
+    plan = plan_comparison(kernels, ["emulated:cortex-a57"], ("ccsight", "compare"))
+    return Run.create(tmp_path, plan)
+
+
+def test_the_plan_holds_every_law_of_every_cell_and_every_comparison(run):
+    keys = [case.key for case in run.plan.cases]
+    assert len(run.plan.cells) == 2
+    assert len([key for key in keys if "→" not in key]) == 2 * 3
+    assert [key[:6] for key in keys if "→" in key] == ["CR-009", "CR-014", "CR-015"]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_run_without_rows_is_all_miss(run):
+    assert {case.status for case in Run.open(run.folder).cases()} == {Status.MISS}
+
+
+def test_the_last_row_of_a_case_counts_and_half_a_line_does_not(run):
+    first, second = run.plan.cases[:2]
+    for status in (Status.MISS, Status.PASS):
+        run.append(Case(check=first.check, cells=first.cells, status=status))
+    with (run.folder / "cases.jsonl").open("ab") as file:
+        file.write(b'{"check":"' + second.check.encode())
+    cases = {case.key: case for case in Run.open(run.folder).cases()}
+    assert cases[first.key].status is Status.PASS
+    assert cases[second.key].status is Status.MISS
+
+
+def test_a_row_after_half_a_line_still_counts(run):
+    first = run.plan.cases[0]
+    with (run.folder / "cases.jsonl").open("ab") as file:
+        file.write(b'{"check":"CR-0')
+    run.append(Case(check=first.check, cells=first.cells, status=Status.PASS))
+    assert Run.open(run.folder).cases()[0].status is Status.PASS
+
+
+def test_a_failure_is_written_down_and_read_back(run):
+    cell = run.plan.cells[0]
+    failure = Failure(status=Status.MISS, fact="no KVM", evidence="ENOENT", next_step="")
+    run.write(cell, "failure.json", to_json(failure))
+    assert run.failure(cell) == failure
+    assert run.capture(cell) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 1}', b"\xff\xfe", b"[]", b'{"unknown": 1}'])
+def test_a_malformed_capture_is_an_error(run, content):
+    cell = run.plan.cells[0]
+    run.write(cell, "capture.json", content)
+    with pytest.raises(EvidenceError, match="capture"):
+        run.capture(cell)
+
+
+def test_the_newest_run_is_found_and_unknown_ones_are_named(tmp_path, run):
+    assert find_run(tmp_path).plan.id == run.plan.id
+    assert find_run(tmp_path, run.plan.id).folder == run.folder
+    assert find_run(tmp_path / "elsewhere", str(run.folder)).folder == run.folder
+    with pytest.raises(UsageError) as caught:
+        find_run(tmp_path, "no-such-run")
+    assert run.plan.id in caught.value.evidence
+    with pytest.raises(UsageError, match="no runs"):
+        find_run(tmp_path / "elsewhere")
+
+
+def test_results_that_cannot_be_written(tmp_path, run):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot write"):
+        Run.create(tmp_path / "file", run.plan)
+
+
+def test_a_full_disk_while_appending(run):
+    (run.folder / "cases.jsonl").symlink_to("/dev/full")
+    with pytest.raises(NoSpace):
+        run.append(Case(check="CR-001", cells=("a",), status=Status.PASS))
+
+
+def test_hex_values_are_strings_and_come_back():
+    reading = {"CTR_EL0": Reading(value=Hex(0x8444C004)), "CCSIDR_EL1[3]": Reading(problem="ENOENT")}
+    view = View(vantage="guest", vcpu=0, program="view", phase="launch", readings=reading)
+    assert json.loads(to_json(view))["readings"]["CTR_EL0"]["value"] == "0x8444c004"
+    assert from_json(to_json(view), View).readings == reading
+
+
+@pytest.mark.parametrize("value", ["8444c004", "0xzz", 5, None])
+def test_a_value_that_is_not_hex_is_refused(value):
+    text = json.dumps({"value": value}).encode()
+    if value is None:
+        assert from_json(text, Reading).value is None
+        return
+    with pytest.raises((msgspec.ValidationError, ValueError)):
+        from_json(text, Reading)
+
+
+def test_slugs_are_file_names():
+    assert slug("deb:6.12,append=a/b c") == "deb_6.12_append_a_b_c"
+    assert "/" not in slug("../../etc/passwd")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("run", Plan), ("case", Case), ("capture", Capture), ("failure", Failure)]
+)
+def test_the_committed_schemas_are_current(name, kind):
+    schema = msgspec.json.schema(
+        kind, schema_hook=lambda hook: {"type": "string", "pattern": "^0x[0-9a-f]+$"}
+    )
+    text = json.dumps(schema, indent=2, sort_keys=True) + "\n"
+    assert (SCHEMAS / f"{name}.json").read_text() == text, (
+        f"write this to results/schema/{name}.json:\n{text}"
+    )

@@ -1,0 +1,197 @@
+"""The C side: it compiles, reproducibly; and its parts that need no arm64 hold under the sanitizers."""
+
+import shutil
+import struct
+import subprocess
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ccsight.deadline import Deadline
+from ccsight.errors import ToolMissing
+from ccsight.paths import data_dir
+from ccsight.probes import build
+from ccsight.probes.stream import LINE_MAX, parse
+
+#: Reads a mode and bytes; what it says goes through the writer and the note parser that the probe uses.
+HARNESS = r"""
+#include <stdio.h>
+#include <string.h>
+#include "ccprobe.h"
+
+static void put(const char *line, unsigned int length)
+{
+    fwrite(line, 1, length, stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static unsigned char input[1 << 20];
+    static struct wire wire;
+    struct console console = { .wire = &wire, .vcpu = 1 };
+    size_t count = fread(input, 1, sizeof(input), stdin), length = 0;
+    const unsigned char *id;
+
+    wire_begin(&wire, put, WIRE_LINE_MAX, "harness");
+    if (argc == 2 && !strcmp(argv[1], "text")) {
+        wire_text(&wire, "name", (char *)input, count);
+    } else if (argc == 2 && !strcmp(argv[1], "line")) {
+        wire_line(&wire, "long");
+        wire_bytes(&wire, "value", input, count);
+        wire_send(&wire);
+    } else if (argc == 2 && !strcmp(argv[1], "console")) {
+        for (size_t i = 0; i < count; i++)
+            console_put(&console, (char)input[i]);
+        console_end(&console);
+    } else if (argc == 2 && !strcmp(argv[1], "notes")) {
+        id = find_build_id(input, count, &length);
+        if (id)
+            wire_text(&wire, "build-id", (const char *)id, length);
+    }
+    wire_end(&wire);
+    return wire.failed;
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def harness(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("harness")
+    (folder / "harness.c").write_text(HARNESS)
+    guests = data_dir("guests")
+    sources = [guests / "vmm" / name for name in ("notes.c", "console.c")]
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", *sanitizers]
+    includes = [f"-I{guests / 'include'}", f"-I{guests / 'vmm'}"]
+    command = ["gcc", *flags, *includes, "-o", folder / "harness", folder / "harness.c", *sources]
+    subprocess.run(command, check=True)
+
+    def say(mode: str, content: bytes, status: int = 0):
+        done = subprocess.run([folder / "harness", mode], input=content, capture_output=True, check=False)
+        assert done.stderr == b""
+        assert done.returncode == status
+        return parse(done.stdout, "harness").lines
+
+    return say
+
+
+_RELAXED = settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def joined(lines) -> bytes:
+    return "".join(line.values["value"] for line in lines).encode("latin-1")
+
+
+@_RELAXED
+@given(st.binary(max_size=2000))
+def test_a_text_arrives_whole(harness, content):
+    assert joined(harness("text", content)) == content
+
+
+def test_a_line_that_does_not_fit_is_an_error_and_not_cut(harness):
+    assert len(harness("line", b"x" * (LINE_MAX - len("long n=1 value=\n")))[0].values["value"]) > 490
+    (line,) = harness("line", b"x" * (LINE_MAX - len("long n=1 value=\n") + 1), status=1)
+    assert (line.kind, line.values) == ("error", {"what": "line-too-long"})
+
+
+def test_a_stream_that_does_not_fit_ends_with_an_error(harness):
+    lines = harness("text", b"x" * 128 * 5000, status=1)
+    assert len(lines) == 4096
+    assert lines[-1].values == {"what": "too-many-lines"}
+
+
+@_RELAXED
+@given(st.lists(st.binary(max_size=159).map(lambda line: line.replace(b"\n", b""))))
+def test_what_a_guest_says_is_passed_on_as_it_is(harness, content):
+    lines = harness("console", b"".join(line + b"\n" for line in content))
+    assert [line.values["line"].encode("latin-1") for line in lines] == content
+    assert {line.values["vcpu"] for line in lines} <= {"1"}
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\xff" * 160, "guest-line-too-long"),
+        (b"\xff" * 159, "guest-line-unfinished"),
+        (b"\n" * 513, "guest-says-too-much"),
+        (b"x" * 500_000, "guest-line-too-long"),
+    ],
+)
+def test_a_guest_that_says_too_much_is_stopped(harness, content, what):
+    assert harness("console", content, status=1)[-1].values["what"] == what
+
+
+def note(owner: bytes, kind: int, content: bytes) -> bytes:
+    name = owner + b"\0"
+    return (
+        struct.pack("=III", len(name), len(content), kind)
+        + name.ljust(-(-len(name) // 4) * 4, b"\0")
+        + content.ljust(-(-len(content) // 4) * 4, b"\0")
+    )
+
+
+BUILD_ID = bytes(range(20))
+NOTES = (
+    note(b"Linux", 3, b"wrong one")
+    + note(b"Xen", 3, b"x" * 20)
+    + note(b"GNU", 3, BUILD_ID)
+    + note(b"Linux", 0x100, b"")
+)
+
+
+def test_the_build_id_is_the_gnu_note(harness):
+    assert joined(harness("notes", NOTES)) == BUILD_ID
+    assert not harness("notes", note(b"Linux", 3, BUILD_ID) + note(b"GNU", 1, BUILD_ID))
+
+
+@pytest.mark.parametrize("field", [0, 4])
+@pytest.mark.parametrize("size", [0x7FFFFFFF, 0xFFFFFFFC, 0xFFFFFFFD, 0xFFFFFFFF])
+def test_a_note_that_claims_too_much_is_not_followed(harness, field, size):
+    assert not harness("notes", NOTES[:field] + struct.pack("=I", size) + NOTES[field + 4 :])
+
+
+@_RELAXED
+@given(st.integers(0, len(NOTES)), st.binary(max_size=64))
+def test_broken_notes_are_survived(harness, place, content):
+    harness("notes", NOTES[:place])
+    harness("notes", NOTES[:place] + content + NOTES[place + len(content) :])
+    harness("notes", content)
+
+
+def test_programs_are_built_once_and_reproducibly(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first"))
+    first = build.built(Deadline(60))
+    assert build.built(Deadline(60)) == first
+    clone = tmp_path / "elsewhere" / "guests"
+    shutil.copytree(data_dir("guests"), clone)
+    monkeypatch.setattr(build, "data_dir", lambda name: clone)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
+    second = build.built(Deadline(60))
+    assert second.name == first.name
+    assert {path.name for path in first.iterdir()} >= {"ccprobe", "view.img"}
+    for path in first.iterdir():
+        assert path.read_bytes() == (second / path.name).read_bytes()
+        assert str(tmp_path).encode() not in path.read_bytes()
+
+
+def test_a_changed_source_is_another_entry(tmp_path, monkeypatch):
+    clone = tmp_path / "guests"
+    shutil.copytree(data_dir("guests"), clone)
+    before = build._key(clone, "gcc 12")
+    assert build._key(clone, "gcc 13") != before
+    (clone / "bare" / "view.c").write_text("int x;\n")
+    assert build._key(clone, "gcc 12") != before
+
+
+def test_without_a_compiler_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(build.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr("ccsight.process.shutil.which", lambda name: None)
+    with pytest.raises(ToolMissing) as caught:
+        build.built(Deadline(5))
+    assert caught.value.next_step == "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross"

@@ -20,6 +20,10 @@ from pathlib import Path
 from ccsight.deadline import Deadline
 from ccsight.errors import DeadlineExceeded, InfraError, ToolMissing
 
+#: For ``spawn(stdout=PIPE)``, and the type of what it returns: nobody else needs subprocess.
+PIPE = subprocess.PIPE
+Child = subprocess.Popen[bytes]
+
 #: The shell closes the race between fork and prctl: when the parent is gone already, nothing starts.
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 _READ_SIZE = 1 << 16
@@ -56,7 +60,7 @@ def spawn(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start a program in a process group of its own; the caller ends it with :func:`end`."""
     if not shutil.which(argv[0]):
         raise ToolMissing(f"{argv[0]} is not on this system", next_step="ccsight doctor")
@@ -72,7 +76,7 @@ def spawn(
     )
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
+def end(child: Child) -> None:
     """Kill a child's process group and reap the child; a child that has ended already is fine."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
@@ -113,9 +117,7 @@ def run(
     return done
 
 
-def _drain(
-    child: subprocess.Popen[bytes], argv: Sequence[str], deadline: Deadline, limit: int
-) -> tuple[bytes, bytes]:
+def _drain(child: Child, argv: Sequence[str], deadline: Deadline, limit: int) -> tuple[bytes, bytes]:
     """Read both pipes together until they close, so that neither can block the child."""
     assert child.stdout is not None  # noqa: S101 - both were asked for as pipes
     assert child.stderr is not None  # noqa: S101
@@ -138,7 +140,7 @@ def _drain(
     return bytes(stdout), bytes(stderr)
 
 
-def _wait(child: subprocess.Popen[bytes], argv: Sequence[str], deadline: Deadline) -> int:
+def _wait(child: Child, argv: Sequence[str], deadline: Deadline) -> int:
     try:
         return child.wait(max(deadline.remaining, 0.1))
     except subprocess.TimeoutExpired:

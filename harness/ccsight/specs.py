@@ -60,3 +60,9 @@ def _option(part: str, kind: str, keys: frozenset[str], text: str) -> tuple[str,
             next_step="options are KEY=VALUE; a comma inside a value is doubled",
         )
     return key, value
+
+
+def render(kind: str, value: str, options: tuple[tuple[str, str], ...]) -> str:
+    """Return the text of a spec; the inverse of :func:`parse`."""
+    parts = [f"{kind}:{value}", *(f"{key}={text}" for key, text in options)]
+    return ",".join(part.replace(",", ",,") for part in parts)

@@ -29,6 +29,31 @@ def ccsidr_selector(kvm_id: int) -> int | None:
     return kvm_id & 0xFF if is_ccsidr else None
 
 
+#: What newer kernels list beside the cache registers, by encoding (op0, op1, CRn, CRm, op2): these are
+#: what a register list grows by. Names as in Linux arch/arm64/tools/sysreg.
+_OTHERS = {
+    (3, 0, 2, 0, 3): "TCR2_EL1",
+    (3, 0, 10, 2, 2): "PIRE0_EL1",
+    (3, 0, 10, 2, 3): "PIR_EL1",
+    (3, 0, 10, 2, 4): "POR_EL1",
+    (3, 3, 10, 2, 4): "POR_EL0",
+    (3, 0, 1, 0, 3): "SCTLR2_EL1",
+    (3, 0, 0, 0, 0): "MIDR_EL1",
+    (3, 0, 0, 0, 6): "REVIDR_EL1",
+    (3, 1, 0, 0, 7): "AIDR_EL1",
+    (3, 0, 0, 4, 0): "ID_AA64PFR0_EL1",
+    (3, 0, 0, 4, 1): "ID_AA64PFR1_EL1",
+    (3, 0, 0, 4, 2): "ID_AA64PFR2_EL1",
+    (3, 0, 0, 7, 0): "ID_AA64MMFR0_EL1",
+    (3, 0, 0, 7, 1): "ID_AA64MMFR1_EL1",
+    (3, 0, 0, 7, 3): "ID_AA64MMFR3_EL1",
+    (3, 0, 0, 7, 4): "ID_AA64MMFR4_EL1",
+    (3, 3, 14, 0, 1): "CNTPCT_EL0",
+    (3, 3, 14, 2, 1): "CNTP_CTL_EL0",
+    (3, 3, 14, 2, 2): "CNTP_CVAL_EL0",
+    (3, 3, 0, 0, 7): "DCZID_EL0",
+}
+
 _NAMES = {
     of_register(register): register.name for register in REGISTERS.values() if register.name != "CCSIDR_EL1"
 }
@@ -45,5 +70,5 @@ def name(kvm_id: int) -> str:
     if kvm_id & _KIND_MASK == _ARM64_U64 | _SYSREG:
         op0, op1 = kvm_id >> 14 & 3, kvm_id >> 11 & 7
         crn, crm, op2 = kvm_id >> 7 & 15, kvm_id >> 3 & 15, kvm_id & 7
-        return f"S{op0}_{op1}_C{crn}_C{crm}_{op2}"
+        return _OTHERS.get((op0, op1, crn, crm, op2), f"S{op0}_{op1}_C{crn}_C{crm}_{op2}")
     return f"{kvm_id:#x}"

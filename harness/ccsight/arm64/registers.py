@@ -4,6 +4,7 @@ Names and positions are the Arm ARM's (DDI 0487, section D24.2 "General system c
 A new register is a new row; a new field is a new entry in its row.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ccsight.arm64.suggest import nearest
@@ -42,6 +43,7 @@ class Register:
     encoding: tuple[int, int, int, int, int]
     meaning: str
     fields: tuple[Field, ...]
+    res1: int = 0  #: bits outside every field that read as 1
 
     @property
     def mask(self) -> int:
@@ -73,6 +75,7 @@ CTR_EL0 = Register(
         Field("DIC", 29, 29, "1: no instruction cache invalidation is needed to run new code"),
         Field("TminLine", 37, 32, "log2 of the words in the smallest tag cache line"),
     ),
+    res1=1 << 31,
 )
 
 CLIDR_EL1 = Register(
@@ -164,3 +167,22 @@ def ccsidr(selector: int) -> str:
 def base_name(reading: str) -> str:
     """Return the register of a reading: ``CCSIDR_EL1[2]`` is a ``CCSIDR_EL1``."""
     return reading.partition("[")[0]
+
+
+def in_short(names: Iterable[str]) -> str:
+    """Return readings in short: neighbours such as ``CCSIDR_EL1[3]``, ``CCSIDR_EL1[4]`` become one."""
+    runs: list[tuple[str, int, int]] = []
+    for name in names:
+        base, _, rest = name.partition("[")
+        index = int(rest[:-1]) if rest[:-1].isdigit() else -1
+        if rest and runs and runs[-1][0] == base and runs[-1][2] == index - 1:
+            runs[-1] = (base, runs[-1][1], index)
+        else:
+            runs.append((base, index, index))
+    return ", ".join(_run(*run) for run in runs)
+
+
+def _run(base: str, first: int, last: int) -> str:
+    if first < 0:
+        return base
+    return f"{base}[{first}]" if first == last else f"{base}[{first}-{last}]"

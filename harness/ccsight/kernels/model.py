@@ -14,7 +14,7 @@ class Kernel:
     ``image`` is an uncompressed arm64 Image. ``modules`` is the folder that holds ``kernel/…/*.ko[.xz]``
     (``lib/modules/RELEASE``), or None for a kernel without any. ``build_ids`` are the GNU build-ids
     (hex) found in the image: the running kernel's must be one of them. ``append`` goes to the end of
-    its command line.
+    its command line. ``banner`` is the image's ``Linux version …`` line.
     """
 
     spec: Spec
@@ -26,3 +26,4 @@ class Kernel:
     modules: Path | None = None
     packages: tuple[Package, ...] = ()
     append: str = ""
+    banner: str = ""

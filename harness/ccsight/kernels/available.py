@@ -1,0 +1,50 @@
+"""What ``ccsight kernels`` lists: the series that can be had, and which of them are in the cache already."""
+
+from dataclasses import dataclass
+
+from ccsight.deadline import Deadline
+from ccsight.kernels import deb, index
+from ccsight.kernels.index import Index
+from ccsight.paths import cache_dir
+from ccsight.toolbox import tools
+
+
+@dataclass(frozen=True)
+class Available:
+    """A series in one flavour ("" is the plain one). ``size`` is what a download takes, in bytes."""
+
+    spec: str
+    series: str
+    flavour: str
+    version: str
+    versions: tuple[str, ...]
+    suite: str
+    size: int
+    cached: bool
+
+
+def available(deadline: Deadline, report: tools.Report, *, refresh: bool = False) -> tuple[Available, ...]:
+    """Return what the archive has, by series and flavour; the network is used if asked or needed."""
+    old = index.cached() if refresh else None
+    if refresh:
+        known = index.refresh(old.made if old else 0.0, deadline, report)
+    else:
+        known = index.load(deadline, report)
+    return tuple(
+        _newest(known, series, flavour) for series in known.series() for flavour in known.flavours(series)
+    )
+
+
+def _newest(known: Index, series: str, flavour: str) -> Available:
+    rows = known.images(series, flavour)
+    row = rows[-1]
+    return Available(
+        spec=f"deb:{series}" + (f",flavour={flavour}" if flavour else ""),
+        series=series,
+        flavour=flavour,
+        version=row.version,
+        versions=tuple(each.version for each in rows),
+        suite=row.suite,
+        size=row.size + sum(part.size for part in known.parts(row)),
+        cached=(cache_dir() / "kernels" / deb.key(row)).is_dir(),
+    )

@@ -1,0 +1,62 @@
+"""A kernel in the cache: its Image, its modules, and a ``kernel.json`` that says who it is."""
+
+from pathlib import Path
+
+import msgspec
+
+from ccsight.evidence.model import Package
+from ccsight.kernels import image
+from ccsight.kernels.model import Kernel
+from ccsight.specs import Spec
+from ccsight.store import write_atomically
+
+_ABOUT = "kernel.json"
+
+
+class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The content of ``kernel.json``. Paths are relative to its folder; an absolute one is the user's."""
+
+    release: str
+    banner: str
+    image: str
+    image_sha256: str
+    build_ids: tuple[str, ...]
+    modules: str = ""
+    packages: tuple[Package, ...] = ()
+
+
+def write(folder: Path, path: Path, modules: str = "", packages: tuple[Package, ...] = ()) -> None:
+    """Identify the Image at ``path`` and write the ``kernel.json`` of a folder."""
+    who = image.identify(path)
+    about = Stored(
+        release=who.release,
+        banner=who.banner,
+        image=str(path.relative_to(folder) if path.is_relative_to(folder) else path),
+        image_sha256=who.sha256,
+        build_ids=tuple(sorted(who.build_ids)),
+        modules=modules,
+        packages=packages,
+    )
+    write_atomically(folder / _ABOUT, msgspec.json.format(msgspec.json.encode(about), indent=2))
+
+
+def read(folder: Path) -> Stored:
+    """Return the ``kernel.json`` of a folder."""
+    return msgspec.json.decode((folder / _ABOUT).read_bytes(), type=Stored)
+
+
+def kernel(spec: Spec, folder: Path, modules: Path | None = None) -> Kernel:
+    """Return the kernel of a folder under the name of the spec that asked for it."""
+    about = read(folder)
+    return Kernel(
+        spec=spec,
+        label=spec.option("name") or spec.text,
+        release=about.release,
+        banner=about.banner,
+        image=folder / about.image,
+        image_sha256=about.image_sha256,
+        build_ids=frozenset(about.build_ids),
+        modules=modules or (folder / about.modules if about.modules else None),
+        packages=about.packages,
+        append=" ".join(spec.all("append")),
+    )

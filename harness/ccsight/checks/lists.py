@@ -1,6 +1,7 @@
 """CR-014: which registers a VMM must carry on either kernel."""
 
 from ccsight.arm64.kvm_ids import name
+from ccsight.arm64.registers import in_short
 from ccsight.checks.registry import NotObserved, comparison
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import Capture
@@ -33,9 +34,8 @@ def _ids(capture: Capture) -> set[int]:
 
 
 def _finding(verb: str, ids: list[int], direction: str) -> Finding:
-    names = [name(kvm_id) for kvm_id in ids]
     return Finding(
         subject=f"{len(ids)} registers {verb}",
-        said=f"{', '.join(names)}; a VMM that restores every saved register, as QEMU does, refuses to go "
-        f"from {direction}",
+        said=f"{in_short(map(name, ids))}; a VMM that restores every saved register, as QEMU does, "
+        f"refuses to go from {direction}",
     )

@@ -125,6 +125,11 @@ class Cell(Record, frozen=True):
         """A name that is unique in a run and fit for a folder."""
         return f"{slug(self.machine)}--{slug(self.kernel)}"
 
+    @property
+    def title(self) -> str:
+        """The same for people."""
+        return f"{self.machine}  {self.kernel}"
+
 
 class Capture(Record, frozen=True):
     """All that one boot of one cell said."""

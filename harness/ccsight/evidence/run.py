@@ -192,6 +192,11 @@ def find_run(results: Path, name: str = "latest") -> Run:
     )
 
 
+def read_capture(path: Path) -> Capture:
+    """Return the capture in a file. Raises EvidenceError."""
+    return _read(path, Capture)
+
+
 def _read(path: Path, kind: type[T]) -> T:
     try:
         content = path.read_bytes()

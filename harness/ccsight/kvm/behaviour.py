@@ -33,8 +33,14 @@ class Behaviour:
 
     name: str
     says: str
+    since: str
     source: str
     known: tuple[Known, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What it does, and which kernels do it."""
+        return f"{self.says} ({self.since})" if self.since else self.says
 
     def excuse(self, check: str, reading: str, userspace: View, guest: View) -> str:
         """Return why a difference between the two views is known, or "" when it is not."""
@@ -79,7 +85,8 @@ def _unlisted_cache_has_no_id(reading: str, userspace: View, guest: View) -> boo
 NATIVE = Behaviour(
     name="native",
     says="shows guests the physical CPU's caches",
-    source="Linux up to v6.2, arch/arm64/kvm/sys_regs.c",
+    since="as Linux did up to v6.2",
+    source="Linux v6.2, arch/arm64/kvm/sys_regs.c",
     known=(
         Known(
             "CR-001",
@@ -105,6 +112,7 @@ NATIVE = Behaviour(
 NORMALISED = Behaviour(
     name="normalised",
     says="fabricates them",
+    since="as Linux does since 7af0c2534f4c, v6.3",
     source='Linux 7af0c2534f4c ("KVM: arm64: Normalize cache configuration", in v6.3)',
     known=(
         Known(
@@ -117,7 +125,9 @@ NORMALISED = Behaviour(
 )
 
 #: No row fits. Nothing is known of it, so nothing is excused.
-UNKNOWN = Behaviour(name="unknown", says="shows them in a way that ccsight does not know", source="")
+UNKNOWN = Behaviour(
+    name="unknown", says="shows them in a way that ccsight does not know", since="", source=""
+)
 
 
 def observed(capture: Capture) -> Behaviour:

@@ -20,7 +20,7 @@ def caches(view: View) -> dict[str, Geometry | None]:
 
 def describe(view: View) -> str:
     """Return a view's caches in a few words: ``L1I 64K  L1D 64K  L2 1M``."""
-    words = [f"{name} {_size(shape)}" for name, shape in caches(view).items()]
+    words = [f"{name} {'unified, ' * (name == 'L1')}{_size(shape)}" for name, shape in caches(view).items()]
     return "  ".join(words) or "no caches"
 
 

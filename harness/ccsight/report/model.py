@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ccsight.evidence.cases import Case
-from ccsight.evidence.model import Capture
+from ccsight.evidence.model import Capture, Cell
 from ccsight.evidence.run import Failure, Plan, Run
 from ccsight.status import Status, summarise
 
@@ -26,6 +26,32 @@ class Result:
         """Return a comparison's case for a machine, old kernel against new."""
         old, new = (self.plan.cell(machine, kernel.spec).id for kernel in self.plan.kernels[:2])
         return next((case for case in self.cases if case.check == check and case.cells == (old, new)), None)
+
+    def cell(self, cell_id: str) -> Cell:
+        """Return a planned cell by its id."""
+        return next(cell for cell in self.plan.cells if cell.id == cell_id)
+
+    def capture(self, machine: str, kernel: str) -> Capture | None:
+        """Return what a machine showed under a kernel, by their specs; None where nothing was observed."""
+        return self.captures.get(self.plan.cell(machine, kernel).id)
+
+    def unobserved(self, machine: str) -> tuple[tuple[Cell, Failure], ...]:
+        """Return the cells of a machine that have no capture, each with the reason."""
+        lost = [cell for cell in self.plan.cells if cell.machine == machine and cell.id not in self.captures]
+        return tuple((cell, self.failures.get(cell.id, self._never_ran())) for cell in lost)
+
+    def _never_ran(self) -> Failure:
+        return Failure(
+            status=Status.MISS,
+            fact="it never ran: the run was interrupted",
+            next_step=f"ccsight compare --resume {self.plan.id}",
+        )
+
+    def cases_of(self, machine: str) -> tuple[Case, ...]:
+        """Return the cases that look at a machine, in the plan's order."""
+        return tuple(
+            case for case in self.cases if machine in {self.cell(cell).machine for cell in case.cells}
+        )
 
     @classmethod
     def of(cls, run: Run) -> "Result":

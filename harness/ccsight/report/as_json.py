@@ -1,0 +1,242 @@
+"""What ``--json`` prints: one object on stdout, register values as 0x-hex strings.
+
+``compare`` and ``show`` print a :class:`Document`:
+
+    run          id, created (UTC), ccsight's version, argv that repeats it
+    kernels      the old one first: as planned, and the behaviours that were observed of it
+    machines     a :class:`Machine` each: what was shown under the old and the new kernel, what differs,
+                 and every comparison and law with its findings
+    status       the worst status of all; exit_code is what the shell gets
+
+``diff`` prints a :class:`Difference`, ``compare --dry-run`` a :class:`Planned`. Field names are those
+of the evidence types (``ccsight.evidence``), registers and fields those of the Arm ARM.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ccsight.arm64.caches import human_size, listed
+from ccsight.arm64.kvm_ids import ccsidr_selector
+from ccsight.checks import COMPARISONS, judge
+from ccsight.evidence.cases import Case, Finding, PlannedCase
+from ccsight.evidence.model import (
+    SCHEMA,
+    Capture,
+    Cell,
+    KernelFacts,
+    MachineFacts,
+    Record,
+    Vantage,
+    View,
+    to_json,
+)
+from ccsight.evidence.run import Failure, PlannedKernel
+from ccsight.kvm.behaviour import observed
+from ccsight.kvm.meaning import caches
+from ccsight.report.model import Result
+from ccsight.report.wording import behaviours, meaning
+from ccsight.status import Status, exit_code
+
+
+class Run(Record, frozen=True):
+    """Which run it is, and the command that repeats it."""
+
+    id: str
+    created: str
+    ccsight: str
+    argv: tuple[str, ...]
+
+
+class Kernel(PlannedKernel, frozen=True, kw_only=True):
+    """A kernel as planned, and the names of the behaviours that were observed of it (mostly one)."""
+
+    behaviours: tuple[str, ...]
+
+
+class CacheShown(Record, frozen=True):
+    """A cache that the guest finds, in bytes, ways and sets; null where its CCSIDR_EL1 cannot be read.
+
+    ``fabricated`` is true where KVM made the size up: one set of one way.
+    """
+
+    name: str
+    level: int
+    side: str
+    selector: int
+    size: int | None
+    human_size: str
+    line: int | None
+    ways: int | None
+    sets: int | None
+    fabricated: bool
+
+
+class Shown(Record, frozen=True):
+    """What a machine showed under one kernel; or, with ``failure``, why nothing was observed."""
+
+    cell: str
+    kernel: KernelFacts | None = None
+    machine: MachineFacts | None = None
+    behaviour: str = ""
+    caches: tuple[CacheShown, ...] = ()
+    views: tuple[View, ...] = ()
+    registers_listed: int | None = None
+    ccsidr_listed: int | None = None
+    seconds: dict[str, float] = msgspec.field(default_factory=dict)
+    failure: Failure | None = None
+
+
+class Machine(Record, frozen=True):
+    """One machine: both sides, what differs field by field, in sentences, and all judgements."""
+
+    machine: str
+    old: Shown | None
+    new: Shown | None
+    differences: tuple[Finding, ...]
+    sentences: tuple[str, ...]
+    comparisons: tuple[Case, ...]
+    laws: tuple[Case, ...]
+
+
+class Document(Record, frozen=True):
+    """A whole run."""
+
+    schema: int
+    run: Run
+    kernels: tuple[Kernel, ...]
+    machines: tuple[Machine, ...]
+    status: Status
+    exit_code: int
+
+
+class Difference(Record, frozen=True):
+    """Two captures compared."""
+
+    schema: int
+    old: Shown
+    new: Shown
+    differences: tuple[Finding, ...]
+    sentences: tuple[str, ...]
+    comparisons: tuple[Case, ...]
+
+
+class Planned(Record, frozen=True):
+    """What a run would do."""
+
+    schema: int
+    boots: int
+    cells: tuple[Cell, ...]
+    cases: tuple[PlannedCase, ...]
+
+
+def document(result: Result) -> bytes:
+    """Return a run as JSON: a :class:`Document`."""
+    plan = result.plan
+    kernels = tuple(
+        Kernel(
+            **msgspec.structs.asdict(kernel),
+            behaviours=tuple(behaviour.name for behaviour in behaviours(result, kernel)),
+        )
+        for kernel in plan.kernels
+    )
+    return to_json(
+        Document(
+            schema=SCHEMA,
+            run=Run(id=plan.id, created=plan.created, ccsight=plan.ccsight, argv=plan.argv),
+            kernels=kernels,
+            machines=tuple(_machine(result, machine) for machine in plan.machines),
+            status=result.status,
+            exit_code=exit_code(case.status for case in result.cases),
+        )
+    )
+
+
+def difference(old: Capture, new: Capture) -> bytes:
+    """Return two captures compared, as JSON: a :class:`Difference`."""
+    cells = (old.cell.id, new.cell.id)
+    cases = tuple(judge(PlannedCase(check=check, cells=cells), (old, new)) for check in sorted(COMPARISONS))
+    return to_json(
+        Difference(
+            schema=SCHEMA,
+            old=_shown(old),
+            new=_shown(new),
+            differences=_differences(cases),
+            sentences=_sentences(cases),
+            comparisons=cases,
+        )
+    )
+
+
+def plan(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> bytes:
+    """Return a plan as JSON: a :class:`Planned`."""
+    return to_json(Planned(schema=SCHEMA, boots=len(cells), cells=tuple(cells), cases=tuple(cases)))
+
+
+def _machine(result: Result, machine: str) -> Machine:
+    lost = {cell.id: failure for cell, failure in result.unobserved(machine)}
+    sides: list[Shown | None] = []
+    for kernel in result.plan.kernels[:2]:
+        cell = result.plan.cell(machine, kernel.spec).id
+        capture = result.captures.get(cell)
+        sides.append(_shown(capture) if capture else Shown(cell=cell, failure=lost.get(cell)))
+    sides += [None] * (2 - len(sides))
+    cases = result.cases_of(machine)
+    comparisons = tuple(case for case in cases if len(case.cells) > 1)
+    return Machine(
+        machine=machine,
+        old=sides[0],
+        new=sides[1],
+        differences=_differences(comparisons),
+        sentences=_sentences(comparisons),
+        comparisons=comparisons,
+        laws=tuple(case for case in cases if len(case.cells) == 1),
+    )
+
+
+def _differences(cases: Sequence[Case]) -> tuple[Finding, ...]:
+    found = [finding for case in cases if case.check == "CR-009" for finding in case.findings]
+    return tuple(finding for finding in found if finding.subject != "guest")
+
+
+def _sentences(cases: Sequence[Case]) -> tuple[str, ...]:
+    return tuple(sentence for case in cases if case.status is Status.DONE for sentence in meaning(case))
+
+
+def _shown(capture: Capture) -> Shown:
+    vcpus = capture.vcpus()
+    guest = capture.view(Vantage.GUEST, vcpus[0]) if vcpus else None
+    ids = capture.register_lists[0].ids if capture.register_lists else None
+    return Shown(
+        cell=capture.cell.id,
+        kernel=capture.kernel,
+        machine=capture.machine,
+        behaviour=observed(capture).name,
+        caches=_caches(guest) if guest else (),
+        views=capture.views,
+        registers_listed=None if ids is None else len(ids),
+        ccsidr_listed=None if ids is None else sum(ccsidr_selector(kvm_id) is not None for kvm_id in ids),
+        seconds=capture.seconds,
+    )
+
+
+def _caches(guest: View) -> tuple[CacheShown, ...]:
+    shapes = caches(guest)
+    found = []
+    for cache in listed(guest.value("CLIDR_EL1") or 0):
+        shape = shapes[cache.name]
+        found.append(
+            CacheShown(
+                name=cache.name,
+                level=cache.level,
+                side=cache.side.name.lower(),
+                selector=cache.selector,
+                size=shape.size if shape else None,
+                human_size=human_size(shape.size) if shape else "",
+                line=shape.line if shape else None,
+                ways=shape.ways if shape else None,
+                sets=shape.sets if shape else None,
+                fabricated=bool(shape and shape.is_fabricated),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,15 @@
+"""Strings that come from machines, made harmless: nothing in them may steer a terminal or break XML."""
+
+import unicodedata
+
+#: Control, format (bidirectional overrides), surrogate, private and unassigned characters.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def printable(text: str) -> str:
+    """Return the text on one line, with everything that cannot be seen spelled as an escape."""
+    return "".join(char if unicodedata.category(char) not in _UNSEEN else _spell(char) for char in text)
+
+
+def _spell(char: str) -> str:
+    return {"\n": " ", "\t": " "}.get(char) or char.encode("unicode_escape", "surrogatepass").decode()

@@ -1,0 +1,225 @@
+"""A run, or two captures, as a terminal page: what failed, then a table and sentences for each machine."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ccsight.arm64.registers import in_short
+from ccsight.checks import COMPARISONS, judge
+from ccsight.evidence.cases import Case, PlannedCase
+from ccsight.evidence.model import Capture, Cell
+from ccsight.evidence.run import Failure, Plan, Run
+from ccsight.kvm.behaviour import observed
+from ccsight.report import console
+from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Span, Spans, Tone, grid, line, spans
+from ccsight.report.model import Result
+from ccsight.report.rows import Row, Shown, machine_rows
+from ccsight.report.wording import (
+    QUIET,
+    SUBJECTS,
+    Counts,
+    Known,
+    behaviours,
+    bug_class,
+    failing,
+    gathered,
+    known,
+    meaning,
+    title,
+    unexplained,
+    version,
+    where,
+)
+from ccsight.status import Status
+
+_AGES = ("old", "new")
+
+
+def announce(plan: Plan) -> None:
+    """Say on stderr which run begins, and how to repeat it."""
+    console.narrate(f"run {plan.id}    {_amount(plan.cells, plan.cases)}    again: {' '.join(plan.argv)}")
+
+
+def render_plan(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> Page:
+    """Return the page of a plan: nothing of it has been done."""
+    rows = [(spans(cell.machine), spans(cell.kernel)) for cell in cells]
+    checks = dict.fromkeys(case.check for case in cases)
+    return (
+        line(f"would take {_amount(cells, cases)}"),
+        grid(rows),
+        grid([(spans(check), spans(title(check))) for check in checks], fixed=1),
+    )
+
+
+def _amount(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> str:
+    return f"{len(cells)} boots, {len(cases)} judgements"
+
+
+def render(result: Result, folder: Path, *, verbose: bool = False) -> Page:
+    """Return the page of a run that lies in ``folder``; ``verbose`` shows every field of every register."""
+    page: list[Block] = [*_header(result), Line()]
+    for case in failing(result):
+        page += [*_failed(result, case, folder), Line()]
+    for machine in result.plan.machines:
+        page += [*_machine(result, machine, verbose), Line()]
+    page += _known(result)
+    page += _footer(result, folder)
+    return tuple(page)
+
+
+def render_diff(old: Capture, new: Capture, *, verbose: bool = False) -> Page:
+    """Return the page that compares two captures of any runs, machines and kernels."""
+    rows = []
+    for age, capture in zip(_AGES, (old, new), strict=True):
+        names = spans(f"{capture.kernel.spec} on {capture.cell.machine}")
+        rows.append(
+            (spans((age, Tone.DIM)), names, spans(capture.kernel.release), spans(observed(capture).title))
+        )
+    planned = [PlannedCase(check=check, cells=(old.cell.id, new.cell.id)) for check in sorted(COMPARISONS)]
+    return (
+        grid(rows, indent=0, fixed=2),
+        Line(),
+        _table((old, new), [f"{old.kernel.spec}", f"{new.kernel.spec}"], verbose),
+        Line(),
+        _comparisons([judge(case, (old, new)) for case in planned]),
+    )
+
+
+def _header(result: Result) -> Iterator[Block]:
+    plan = result.plan
+    again = spans(("again: ", Tone.DIM), " ".join(plan.argv))
+    yield Flow((spans(("run ", Tone.DIM), (plan.id, Tone.STRONG)), again))
+    rows = []
+    for number, kernel in enumerate(plan.kernels):
+        said = " / ".join(behaviour.title for behaviour in behaviours(result, kernel)) or "was never observed"
+        age = _AGES[number] if len(plan.kernels) == len(_AGES) else ""
+        rows.append(
+            (spans((age, Tone.DIM)), spans((kernel.spec, Tone.STRONG)), spans(version(kernel)), spans(said))
+        )
+    yield grid(rows, indent=0, fixed=3)
+
+
+def _failed(result: Result, case: Case, folder: Path) -> Iterator[Block]:
+    yield Flow(
+        (
+            spans(("FAIL", Tone.BAD), f"  {case.check}  ", (title(case.check), Tone.STRONG)),
+            spans(where(result, case)),
+        ),
+        hang=6,
+    )
+    rows = [
+        (spans((finding.subject, Tone.BAD)), spans(finding.said), spans((finding.where, Tone.DIM)))
+        for finding in gathered(unexplained(case))
+    ]
+    yield grid(rows, indent=6)
+    yield line("      ", (bug_class(case.check), Tone.CAUTION))
+    for cell in case.cells:
+        capture = Run(folder, result.plan).boot_folder(result.cell(cell)) / "capture.json"
+        yield line(("      evidence  ", Tone.DIM), str(capture))
+
+
+def _machine(result: Result, machine: str, verbose: bool) -> Iterator[Block]:
+    yield line((machine, Tone.STRONG))
+    for cell, failure in result.unobserved(machine):
+        yield from _lost(cell, failure)
+    seen = [(kernel.spec, result.capture(machine, kernel.spec)) for kernel in result.plan.kernels]
+    present = [(spec, capture) for spec, capture in seen if capture]
+    if present:
+        yield _table([capture for _, capture in present], [spec for spec, _ in present], verbose)
+    if len(present) == len(seen):
+        yield Line()
+        cases = [case for case in result.cases_of(machine) if len(case.cells) > 1]
+        yield _comparisons(cases)
+
+
+def _lost(cell: Cell, failure: Failure) -> Iterator[Block]:
+    yield line("  ", (failure.status, Tone.BAD), f"  {cell.kernel}  ", (failure.fact, Tone.STRONG))
+    for label, text in (("evidence", failure.evidence), ("next", failure.next_step)):
+        for number, part in enumerate(text.splitlines()):
+            yield line("        ", (f"{'' if number else label:<9} ", Tone.DIM), part)
+
+
+def _table(captures: Sequence[Capture], heads: Sequence[str], verbose: bool) -> Grid:
+    ages = _AGES if len(captures) == len(_AGES) else ("",) * len(captures)
+    titles = [
+        spans((f"{age} ", Tone.DIM), (head, Tone.STRONG)) for age, head in zip(ages, heads, strict=True)
+    ]
+    rows = [(spans(""), *titles)]
+    rows += [_row(row) for row in machine_rows(captures, every=verbose)]
+    return grid(rows)
+
+
+def _row(row: Row) -> tuple[Spans, ...]:
+    label = spans(("  " * row.depth + row.label, Tone.DIM if row.depth else Tone.PLAIN))
+    first, *others = row.sides
+    changed = Tone.STRONG if row.changed else Tone.PLAIN
+    return (label, _side(first, Tone.PLAIN), *(_side(side, changed) for side in others))
+
+
+def _side(shown: Shown, tone: Tone) -> Spans:
+    note = [
+        ("  " if shown.value else "", Tone.PLAIN),
+        (shown.note, Tone.CAUTION if shown.caution else Tone.DIM),
+    ]
+    return spans((shown.value, tone), *(note if shown.note else ()))
+
+
+def _comparisons(cases: Sequence[Case]) -> Grid:
+    rows: list[tuple[Spans, ...]] = []
+    for case in cases:
+        word = case.outcome or case.status
+        tone = Tone.GOOD if case.outcome in QUIET else Tone.CAUTION
+        tone = tone if case.status is Status.DONE else Tone.BAD
+        heads = spans(SUBJECTS.get(case.check, case.check)), spans((word.upper(), tone))
+        for number, said in enumerate(meaning(case)):
+            rows.append((*(heads if not number else (spans(""), spans(""))), spans(said)))
+    return grid(rows, fixed=2)
+
+
+def _known(result: Result) -> Iterator[Block]:
+    """Yield the known deviations, briefly: each reason once, with everything it was seen of."""
+    reasons: dict[tuple[str, str], list[Known]] = {}
+    for row in known(result):
+        reasons.setdefault((row.check, row.why), []).append(row)
+    if not reasons:
+        return
+    yield line(("known, and not held against a kernel", Tone.DIM))
+    rows = []
+    for (check, why), found in reasons.items():
+        names = in_short(sorted({name for row in found for name in row.subjects}, key=_by_index))
+        said = f"{names} of {_places([row.cell for row in found], result.plan)}: {why}"
+        rows.append((spans((check, Tone.DIM)), spans((said, Tone.DIM))))
+    yield grid(rows)
+    yield Line()
+
+
+def _places(cells: Sequence[Cell], plan: Plan) -> str:
+    """Return cells in short: ``deb:6.1 on emulated:cortex-a57, emulated:neoverse-n1``."""
+    machines: dict[str, list[str]] = {}
+    for cell in cells:
+        machines.setdefault(cell.kernel, []).append(cell.machine)
+    everywhere = len(plan.machines)
+    return "; ".join(
+        f"{kernel} on {', '.join(found) if len(found) < everywhere or everywhere == 1 else 'every machine'}"
+        for kernel, found in machines.items()
+    )
+
+
+def _by_index(name: str) -> tuple[str, int]:
+    base, _, index = name.partition("[")
+    return base, int(index.rstrip("]") or -1) if index else -1
+
+
+def _footer(result: Result, folder: Path) -> Iterator[Block]:
+    counts = Counts.of(result.cases)
+    laws: list[str | Span | tuple[str, Tone]] = ["laws ", (f"{counts.passed} pass", Tone.GOOD)]
+    for number, word in ((counts.failed, "fail"), (counts.missing, "missing")):
+        laws.append((f"  {number} {word}", Tone.BAD if number else Tone.DIM))
+    laws += [(f"  {counts.skipped} skipped", Tone.DIM)] if counts.skipped else []
+    yield Flow(
+        (
+            spans(*laws),
+            spans(f"comparisons {counts.done} done"),
+            spans(("report ", Tone.DIM), str(folder / "report.html")),
+            spans(("details ", Tone.DIM), f"ccsight show {result.plan.id} -v"),
+        )
+    )

@@ -1,0 +1,123 @@
+"""Results made of recorded captures of Debian's 6.1 and 6.12 on QEMU's CPU models, judged for real."""
+
+import msgspec
+from recorded import bent, capture
+
+from ccsight.checks import COMPARISONS, LAWS, judge
+from ccsight.evidence.cases import Case, PlannedCase, missing
+from ccsight.evidence.model import Capture, Cell, Package, Vantage
+from ccsight.evidence.run import Failure, Plan, PlannedKernel, plan
+from ccsight.report.model import Result
+from ccsight.status import Status
+
+OLD, NEW = "deb:6.1", "deb:6.12"
+MACHINES = ("emulated:cortex-a57", "emulated:neoverse-n1", "emulated:neoverse-v1")
+NASTY = "\x1b[31m<script>alert(1)</script>[bold]\u202e]]>&"
+
+_RELEASES = {OLD: ("6.1.0-50-arm64", "6.1.176-1"), NEW: ("6.12.95+deb12-arm64", "6.12.95-1")}
+_NORMALISED = [0x2] * 14
+
+
+def sample(machine: str, kernel: str, *, like: str = "", release: str = "") -> Capture:
+    """Return the capture of a cell with its provenance; ``like`` names the machine whose values it has."""
+    seen = capture((like or machine).partition(":")[2], kernel.partition(":")[2])
+    return msgspec.structs.replace(
+        seen,
+        cell=Cell(machine=machine, kernel=kernel),
+        kernel=msgspec.structs.replace(
+            seen.kernel, release=release or seen.kernel.release, packages=_packages(kernel)
+        ),
+        machine=msgspec.structs.replace(
+            seen.machine,
+            spec=machine,
+            emulator="QEMU emulator version 11.1.0",
+            argv=("qemu-system-aarch64", "-M", "virt,virtualization=on,gic-version=3", "-m", "1G"),
+        ),
+        programs={"ccprobe": "ab" * 32, "caches": "cd" * 32},
+        seconds={"boot": 1.9, "probe": 0.4, "total": 2.9},
+    )
+
+
+def _packages(kernel: str) -> tuple[Package, ...]:
+    release, version = _RELEASES[kernel]
+    return (Package(name=f"linux-image-{release}", version=version, sha256="77" * 32),)
+
+
+def result_of(captures: list[Capture], failures: dict[Cell, Failure] | None = None) -> Result:
+    """Judge captures as a run over their machines and both kernels would."""
+    failures = failures or {}
+    machines = dict.fromkeys([*(c.cell.machine for c in captures), *(cell.machine for cell in failures)])
+    cells = tuple(Cell(machine=machine, kernel=kernel) for machine in machines for kernel in (OLD, NEW))
+    by_cell = {capture.cell.id: capture for capture in captures}
+    planned = [PlannedCase(check=check, cells=(cell.id,)) for cell in cells for check in sorted(LAWS)]
+    for machine in machines:
+        pair = tuple(Cell(machine=machine, kernel=kernel).id for kernel in (OLD, NEW))
+        planned += [PlannedCase(check=check, cells=pair) for check in sorted(COMPARISONS)]
+    return Result(
+        plan=_plan(tuple(machines), cells, tuple(planned)),
+        cases=tuple(_judged(case, by_cell) for case in planned),
+        captures=by_cell,
+        failures={cell.id: failure for cell, failure in failures.items()},
+    )
+
+
+def _judged(case: PlannedCase, captures: dict[str, Capture]) -> Case:
+    if all(cell in captures for cell in case.cells):
+        return judge(case, tuple(captures[cell] for cell in case.cells))
+    return missing(case, "a cell was not captured")
+
+
+def _plan(machines: tuple[str, ...], cells: tuple[Cell, ...], cases: tuple[PlannedCase, ...]) -> Plan:
+    kernels = tuple(
+        PlannedKernel(
+            spec=kernel,
+            label=kernel,
+            release=_RELEASES[kernel][0],
+            image_sha256="91aa" * 16,
+            packages=_packages(kernel),
+            pin=f"{kernel}={_RELEASES[kernel][1]}",
+        )
+        for kernel in (OLD, NEW)
+    )
+    return plan(
+        run_id="2026-11-22-081201-7f3a",
+        argv=("ccsight", "compare", OLD, NEW),
+        kernels=kernels,
+        machines=machines,
+        cells=cells,
+        cases=cases,
+    )
+
+
+def good() -> Result:
+    """Three machines, everything observed, every law holds."""
+    return result_of([sample(machine, kernel) for machine in MACHINES for kernel in (OLD, NEW)])
+
+
+def troubled() -> Result:
+    """As :func:`good`, and a machine whose new kernel fails a law, and one that lost its new kernel."""
+    captures = [sample(machine, kernel) for machine in MACHINES for kernel in (OLD, NEW)]
+    wrong = sample("emulated:cortex-a72", NEW, like=MACHINES[0])
+    captures += [
+        sample("emulated:cortex-a72", OLD, like=MACHINES[0]),
+        bent(wrong, Vantage.GUEST, 1, CLIDR_EL1=0x0A200023),
+        sample("emulated:max", OLD, like=MACHINES[2]),
+    ]
+    failure = Failure(
+        status=Status.MISS,
+        fact="the emulated host never became ready",
+        evidence='last console line after 8 s: "Kernel panic - not syncing: No working init found."\n'
+        "consoles/emulated_max--deb_6.12-1.log:212",
+        next_step="ccsight boot deb:6.12 --on emulated:max -v",
+    )
+    return result_of(captures, {Cell(machine="emulated:max", kernel=NEW): failure})
+
+
+def hostile() -> Result:
+    """A machine that says everything it can to be taken for markup or a control sequence."""
+    machine = MACHINES[2]
+    captures = [sample(machine, OLD, release=NASTY), sample(machine, NEW)]
+    failures = {
+        Cell(machine=f"emulated:{NASTY}", kernel=NEW): Failure(status=Status.MISS, fact=NASTY, evidence=NASTY)
+    }
+    return result_of(captures, failures)

@@ -90,7 +90,7 @@ def explain(error: OSError, folder: Path) -> InfraError | UsageError:
             evidence=str(error),
             next_step="free some, or point XDG_CACHE_HOME (cache) or --out (results) elsewhere",
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return UsageError(
             f"cannot write below {folder}",
             evidence=str(error),

@@ -56,6 +56,13 @@ class Machine(Protocol):
         """The spec that names this machine everywhere."""
         ...
 
+    def prepare(self, deadline: Deadline, report: Report) -> None:
+        """See that the machine could be booted, and get what that takes, before a run begins.
+
+        Raises UsageError for a machine that there is not.
+        """
+        ...
+
     def boot(
         self, kernel: Kernel, console: Path, deadline: Deadline, report: Report
     ) -> AbstractContextManager[Booted]:

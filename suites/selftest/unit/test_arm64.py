@@ -28,7 +28,7 @@ def test_ccsidr_ids_carry_their_selector():
 
 
 def test_an_id_without_a_name_shows_its_encoding():
-    assert kvm_ids.name(0x603000000013C000) == "S3_0_C0_C0_0"
+    assert kvm_ids.name(0x603000000013C001) == "S3_0_C0_C0_1"
     assert kvm_ids.name(0x6030000000100042) == "0x6030000000100042"
 
 

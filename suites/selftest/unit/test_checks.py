@@ -197,7 +197,7 @@ def test_cr014_tells_what_was_lost_and_whom_it_stops():
     new, old = capture("neoverse-v1", "6.1"), capture("neoverse-v1", "6.12")
     case = verdict("CR-014", old, new)
     lost = next(finding for finding in case.findings if "lost" in finding.subject)
-    assert "CCSIDR_EL1[13]" in lost.said
+    assert "CCSIDR_EL1[3-13]" in lost.said
     assert "from deb:6.12 to deb:6.1" in lost.said
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from ccsight.errors import UsageError
-from ccsight.specs import parse
+from ccsight.specs import parse, render
 
 KINDS = {"deb": frozenset({"flavour", "append", "name"}), "image": frozenset({"modules"})}
 
@@ -42,3 +42,9 @@ def test_what_is_wrong_names_its_neighbour(text, evidence):
 def test_a_kind_without_a_value():
     with pytest.raises(UsageError, match="lacks"):
         parse("deb:", KINDS, "kernel")
+
+
+@pytest.mark.parametrize("text", ["deb:6.1", "deb:6.1=6.1.176-1,append=isolcpus=1,,2,append=c,name=x"])
+def test_render_is_the_inverse_of_parse(text):
+    spec = parse(text, KINDS, "kernel")
+    assert render(spec.kind, spec.value, spec.options) == text

@@ -1,1 +1,1 @@
-"""Plan, execute and resume a run."""
+"""From a plan to its judgements: collect captures on any executor, judge them, resume."""

@@ -1,0 +1,115 @@
+"""Carry out a plan: collect what is missing, judge each case as soon as its cells are in."""
+
+from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from typing import Protocol
+
+from ccsight.campaign.cell import CellTask
+from ccsight.campaign.pool import local_pool, run_task
+from ccsight.checks import judge
+from ccsight.evidence.cases import Case, PlannedCase
+from ccsight.evidence.model import Capture, Cell, to_json
+from ccsight.evidence.run import Failure, Run
+from ccsight.kernels.model import Kernel
+from ccsight.status import Status
+
+#: How often the pool is set up again after a worker died; then what is left is MISS.
+POOL_ATTEMPTS = 3
+
+_WORKER_DIED = Failure(
+    status=Status.MISS,
+    fact="the worker process died before the cell was captured, three times",
+    next_step="look for the out-of-memory killer: dmesg",
+)
+
+
+class Watcher(Protocol):
+    """Who is told of progress; the terminal's board is one."""
+
+    def stage(self, cell: str, stage: str) -> None:
+        """Note that a cell has reached a stage."""
+        ...
+
+    def done(self, cell: str, word: str, seconds: float) -> None:
+        """Note that a cell has ended, how, and after how many seconds."""
+        ...
+
+
+def execute(run: Run, kernels: Mapping[str, Kernel], workers: int, watcher: Watcher) -> None:
+    """Collect every cell that has no capture yet, and judge every case that has no verdict yet."""
+    finished = {cell.id for cell in run.plan.cells if run.capture(cell)}
+    forget_failures(run)
+    judge_ready(run, finished, finished)
+    tasks = [
+        CellTask(run.folder, cell, kernels[cell.kernel]) for cell in run.plan.cells if cell.id not in finished
+    ]
+    with closing(collect(tasks, workers, watcher)) as ended:
+        for cell, failure in ended:
+            if failure and run.failure(cell) is None:
+                run.write(cell, "failure.json", to_json(failure))
+            watcher.done(cell.title, failure.status if failure else "captured", _seconds(run.capture(cell)))
+            finished.add(cell.id)
+            judge_ready(run, finished, {cell.id})
+
+
+def collect(
+    tasks: Iterable[CellTask], workers: int, watcher: Watcher
+) -> Generator[tuple[Cell, Failure | None], None, None]:
+    """Yield each cell as it ends. A worker that dies costs its cell a new try, not the run."""
+    pending = list(tasks)
+    for _ in range(POOL_ATTEMPTS):
+        if not pending:
+            return
+        lost: list[CellTask] = []
+        with local_pool(min(workers, len(pending)), watcher.stage) as executor:
+            futures = {executor.submit(run_task, task): task for task in pending}
+            for future in as_completed(futures):
+                try:
+                    yield futures[future].cell, future.result()
+                except BrokenProcessPool:
+                    lost.append(futures[future])
+        pending = lost
+    for task in pending:
+        yield task.cell, _WORKER_DIED
+
+
+def judge_ready(run: Run, finished: set[str], news: set[str]) -> None:
+    """Judge the cases that touch ``news`` and whose cells have all ended; append each to the run."""
+    ready = [case for case in run.plan.cases if news & set(case.cells) and finished >= set(case.cells)]
+    needed = {cell for case in ready for cell in case.cells}
+    cells = [cell for cell in run.plan.cells if cell.id in needed]
+    captures = {cell.id: run.capture(cell) for cell in cells}
+    failures = {cell.id: run.failure(cell) for cell in cells}
+    for planned in ready:
+        run.append(judged(planned, captures, failures))
+
+
+def judged(
+    planned: PlannedCase, captures: Mapping[str, Capture | None], failures: Mapping[str, Failure | None]
+) -> Case:
+    """Return a planned case's verdict, or why there is none."""
+    seen = []
+    for cell in planned.cells:
+        capture = captures.get(cell)
+        if capture is None:
+            failure = failures.get(cell)
+            return Case(
+                check=planned.check,
+                cells=planned.cells,
+                status=failure.status if failure else Status.MISS,
+                reason=f"{cell}: {failure.fact if failure else 'no capture'}",
+            )
+        seen.append(capture)
+    return judge(planned, tuple(seen))
+
+
+def forget_failures(run: Run) -> None:
+    """Let cells that failed in an earlier try of this run be tried again."""
+    for cell in run.plan.cells:
+        (run.boot_folder(cell) / "failure.json").unlink(missing_ok=True)
+
+
+def _seconds(capture: Capture | None) -> float:
+    return sum(capture.seconds.values()) if capture else 0.0

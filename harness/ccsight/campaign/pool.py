@@ -1,0 +1,88 @@
+"""The local executor: worker processes that die with the controller and say what stage they are at.
+
+Any ``concurrent.futures.Executor`` can take its place; what makes this one local is that its workers
+report over a pipe and are killed by the kernel when the controller dies.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+from ccsight.campaign.cell import CellTask, capture_cell
+from ccsight.evidence.run import Failure
+from ccsight.status import Status
+
+#: Told about each stage of each cell: ``on_stage(cell_title, "booting")``.
+OnStage = Callable[[str, str], None]
+
+_PR_SET_PDEATHSIG = 1
+_to_controller: Connection | None = None
+
+
+@contextmanager
+def local_pool(workers: int, on_stage: OnStage) -> Iterator[ProcessPoolExecutor]:
+    """Yield an executor of so many processes; leaving it in any way ends them and their children.
+
+    Workers are spawned, not forked: the controller has threads, and a forked worker would inherit
+    their locks.
+    """
+    context = multiprocessing.get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    listener = threading.Thread(target=_listen, args=(reader, on_stage), daemon=True)
+    listener.start()
+    executor = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_enter_worker, initargs=(writer, os.getpid())
+    )
+    try:
+        yield executor
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+        writer.close()
+        listener.join(timeout=5)
+        reader.close()
+
+
+def run_task(task: CellTask) -> Failure | None:
+    """Run in a worker: capture a cell, and report its stages to the controller."""
+    try:
+        return capture_cell(task, lambda stage: _tell(task.cell.title, stage))
+    except Exception as error:
+        return Failure(
+            status=Status.ERROR,
+            fact=f"ccsight itself failed: {type(error).__name__}: {error}",
+            evidence=traceback.format_exc(limit=-3).strip(),
+        )
+
+
+def _tell(cell: str, stage: str) -> None:
+    if _to_controller:
+        _to_controller.send((cell, stage))  # one small write: whole or not at all, without a lock
+
+
+def _enter_worker(writer: Connection, controller: int) -> None:
+    global _to_controller  # noqa: PLW0603 - one connection a process, set once
+    _to_controller = writer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's to handle
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != controller:
+        os._exit(1)
+
+
+def _listen(reader: Connection, on_stage: OnStage) -> None:
+    while True:
+        try:
+            cell, stage = reader.recv()
+        except (EOFError, OSError):
+            return
+        on_stage(cell, stage)

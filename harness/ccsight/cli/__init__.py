@@ -1,0 +1,98 @@
+"""The command line: one module a verb, imported when the verb is called.
+
+A new verb is a module with a click command named like it, and a row in ``VERBS``.
+"""
+
+import importlib
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from ccsight import __version__
+from ccsight.arm64.suggest import nearest
+from ccsight.errors import CcsightError, Interrupted, UsageError
+from ccsight.status import ExitCode
+
+#: Verb -> what ``ccsight --help`` says of it, in the order a newcomer needs them.
+VERBS = {
+    "compare": "Boot two kernels and show what a guest sees differently.",
+    "show": "Show a run again, from its folder.",
+    "diff": "Compare two captures, offline.",
+    "decode": "Take a register value apart.",
+    "kernels": "List the kernels that can be had.",
+    "machines": "List the machines that can be asked for.",
+    "doctor": "Say what is missing on this system, and the line that mends it.",
+}
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module when the verb is used, so that --help and decode stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            raise UsageError(f"there is no verb {cmd_name!r}", evidence=nearest(cmd_name, VERBS))
+        module = importlib.import_module(f"ccsight.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=_Verbs, subcommand_metavar="VERB [ARGS]...", context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="ccsight")
+def ccsight() -> None:
+    """Show, prove and guard what a KVM/arm64 guest sees of the CPU's caches.
+
+    Linux 6.3 replaced the physical CPU's CLIDR_EL1 and CCSIDR_EL1 in guests with fabricated values.
+    ccsight boots kernels from before and after on an emulated arm64 host (no arm64 hardware and no
+    KVM needed), reads the registers from inside a guest and through KVM's ioctls, and says what
+    changed.
+
+    \b
+    Start here:
+      ccsight compare                      Debian's 6.1 against 6.12, on three CPU models
+      ccsight compare deb:6.12 deb:7.2 --on emulated:neoverse-n2
+      ccsight decode CLIDR_EL1 0x82000023
+
+    \b
+    Exit status, of every verb:
+      0  every law passes    1  a law fails       2  the call makes no sense
+      3  something could not be observed          4  nothing conclusive    130  interrupted
+    """
+
+
+def main() -> None:
+    """Run ``ccsight``; every error of the taxonomy becomes a message and an exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Run ``ccsight`` with these arguments and return its exit status."""
+    from ccsight.report.console import show_error
+
+    try:
+        code = ccsight.main(argv, prog_name="ccsight", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except CcsightError as error:
+        show_error(error)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        show_error(Interrupted("interrupted"))
+        return ExitCode.INTERRUPTED
+    return int(code or 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

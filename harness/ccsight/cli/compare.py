@@ -1,0 +1,75 @@
+"""``ccsight compare``: the main job."""
+
+import os
+import shlex
+from pathlib import Path
+
+import click
+
+from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
+from ccsight.cli.options import json_option, out_option, verbose_option
+
+
+@click.command()
+@click.argument("old", default=DEFAULT_KERNELS[0])
+@click.argument("new", default=DEFAULT_KERNELS[1])
+@click.option(
+    "--on",
+    "machines",
+    multiple=True,
+    metavar="MACHINE",
+    help="Machine to compare on; any number of times. "
+    f"[default: {', '.join(machine.partition(':')[2] for machine in DEFAULT_MACHINES)}, emulated]",
+)
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs")
+@click.option("--resume", metavar="RUN", help="Finish an interrupted run instead of starting one.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and how many boots it takes.")
+@out_option
+@json_option
+@verbose_option
+def compare(
+    old: str,
+    new: str,
+    machines: tuple[str, ...],
+    workers: int,
+    resume: str | None,
+    dry_run: bool,
+    results: Path,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Boot the kernels OLD and NEW and show what a guest sees differently.
+
+    OLD and NEW are kernel specs: deb:6.1 is the newest Debian arm64 kernel of that series,
+    deb:6.1=6.1.176-1 pins one, image:FILE is any arm64 Image. Options follow after commas:
+    deb:6.12,flavour=cloud  deb:6.12,append=nokaslr  image:Image,name=mine
+
+    A MACHINE is emulated:MODEL, for every 64-bit CPU model that QEMU has (see: ccsight machines).
+
+    A difference between the kernels is measured, not judged. The exit status is 1 only when a law
+    fails on a kernel: when guest and VMM are told different things, a listed cache cannot be read,
+    or cache lines contradict CTR_EL0, beyond what that kernel is known to do.
+
+    \b
+    Examples:
+      ccsight compare
+      ccsight compare deb:6.12 deb:7.2 --on emulated:neoverse-n2 --on emulated:max
+      ccsight compare --resume latest
+    """
+    from ccsight.campaign import compare as job
+
+    if resume is not None:
+        run = job.reopen(results, resume)
+    else:
+        request = job.Request((old, new), machines or DEFAULT_MACHINES, _again(old, new, machines))
+        if dry_run:
+            return job.show_plan(request, as_json=as_json)
+        run = job.start(results, request)
+    return job.carry_out(run, workers=workers, as_json=as_json, verbose=verbose)
+
+
+def _again(old: str, new: str, machines: tuple[str, ...]) -> tuple[str, ...]:
+    words = ["ccsight", "compare", old, new]
+    for machine in machines:
+        words += ["--on", machine]
+    return tuple(shlex.quote(word) for word in words)

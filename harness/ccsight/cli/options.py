@@ -1,0 +1,18 @@
+"""Options that several verbs share, each declared once."""
+
+from pathlib import Path
+
+import click
+
+out_option = click.option(
+    "--out",
+    "results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that holds the runs.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on stdout; narration stays on stderr."
+)
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Every field of every register.")

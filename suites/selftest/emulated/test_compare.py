@@ -1,0 +1,191 @@
+"""The main job on real kernels: the values it must find, and how it behaves when things go wrong."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from command import ccsight, descendants, running, start
+
+from ccsight.deadline import Deadline
+
+pytestmark = pytest.mark.emulated
+
+ONE_MACHINE = ("--on", "emulated:cortex-a57", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def main_job(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("main")
+    return folder, ccsight("compare", "--json", cwd=folder)
+
+
+def _values(document, machine, side, vantage, vcpu=0):
+    entry = next(entry for entry in document["machines"] if entry["machine"] == machine)
+    views = entry[side]["views"]
+    view = next(view for view in views if view["vantage"] == vantage and view["vcpu"] == vcpu)
+    return {name: int(reading["value"], 16) for name, reading in view["readings"].items() if reading["value"]}
+
+
+def test_the_main_job_passes(main_job):
+    folder, said = main_job
+    assert said.code == 0, said.stderr
+    (run,) = (folder / "results").iterdir()
+    kept = {path.name for path in run.iterdir()}
+    assert kept >= {"run.json", "cases.jsonl", "captures", "consoles", "junit.xml", "report.html"}
+    assert len(list((run / "consoles").iterdir())) == 6
+    assert {case["status"] for case in said.json["cases"]} == {"PASS", "DONE"}
+
+
+@pytest.mark.parametrize("vcpu", [0, 1])
+@pytest.mark.parametrize(
+    ("model", "side", "vantage", "register", "value"),
+    [
+        ("cortex-a57", "old", "guest", "CLIDR_EL1", 0x0A200023),
+        ("cortex-a57", "new", "guest", "CLIDR_EL1", 0x09200003),
+        ("cortex-a57", "old", "guest", "CCSIDR_EL1[0]", 0x700FE01A),
+        ("cortex-a57", "new", "guest", "CCSIDR_EL1[0]", 0x2),
+        ("neoverse-n1", "old", "guest", "CLIDR_EL1", 0x82000023),
+        ("neoverse-n1", "new", "guest", "CLIDR_EL1", 0x02000021),
+        ("neoverse-n1", "old", "userspace", "CTR_EL0", 0x9444C004),
+        ("neoverse-n1", "old", "guest", "CTR_EL0", 0x8444C004),
+        ("neoverse-n1", "old", "guest_el0", "CTR_EL0", 0x8444C004),
+        ("neoverse-n1", "new", "guest", "CTR_EL0", 0x9444C004),
+        ("neoverse-v1", "old", "guest", "CLIDR_EL1", 0x82000023),
+        ("neoverse-v1", "new", "guest", "CLIDR_EL1", 0x01000004),
+        ("neoverse-v1", "old", "userspace", "CCSIDR_EL1[2]", 0x3A),
+        ("neoverse-v1", "old", "guest", "CCSIDR_EL1[2]", 0x7FF0000003A),
+    ],
+)
+def test_the_values_that_it_must_find(main_job, model, side, vantage, register, value, vcpu):
+    _, said = main_job
+    assert _values(said.json, f"emulated:{model}", side, vantage, vcpu)[register] == value
+
+
+def test_what_the_comparisons_say_of_neoverse_v1(main_job):
+    _, said = main_job
+    entry = next(entry for entry in said.json["machines"] if entry["machine"] == "emulated:neoverse-v1")
+    outcomes = {case["check"]: case["outcome"] for case in entry["comparisons"]}
+    assert outcomes == {"CR-009": "differs", "CR-014": "grew", "CR-015": "changes"}
+    lists = [
+        sum(
+            1 for kvm_id in entry[side]["register_lists"][0]["ids"] if int(kvm_id, 16) >> 16 == 0x602000000011
+        )
+        for side in ("old", "new")
+    ]
+    assert lists == [3, 14]
+
+
+def test_show_says_the_same_again(main_job):
+    folder, said = main_job
+    again = ccsight("show", "--json", cwd=folder)
+    assert (again.code, again.json) == (0, said.json)
+    assert "emulated:neoverse-v1" in ccsight("show", cwd=folder).stdout
+
+
+def test_diff_needs_no_machine(main_job):
+    folder, _ = main_job
+    captures = sorted(folder.glob("results/*/captures/*n1*/1"))
+    said = ccsight("diff", *map(str, captures), cwd=folder)
+    assert said.code == 0
+    assert "0x0000000082000023" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("append", "fact"),
+    [
+        ("rdinit=/nonexistent", "panic"),
+        ("kvm-arm.mode=none", "KVM"),
+    ],
+)
+def test_a_bad_boot_is_a_miss_with_its_last_words_and_the_other_cell_finishes(tmp_path, append, fact):
+    said = ccsight("compare", "deb:6.1", f"deb:6.1,append={append}", *ONE_MACHINE, cwd=tmp_path)
+    assert said.code == 3
+    assert fact in said.stdout
+    (run,) = (tmp_path / "results").iterdir()
+    assert len(list(run.glob("captures/*/1/capture.json"))) == 1
+    document = ccsight("show", "--json", cwd=tmp_path).json
+    assert {case["status"] for case in document["cases"]} == {"PASS", "MISS"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_reads_as_such_and_resumes(tmp_path, number):
+    call = start("compare", *ONE_MACHINE, cwd=tmp_path)
+    _wait_for(lambda: list(tmp_path.glob("results/*/captures/*/1/capture.json")), call)
+    _wait_for(lambda: _qemus(call.pid), call)
+    below = descendants(call.pid)
+    os.kill(call.pid, number)
+    _, stderr = call.communicate(timeout=60)
+    assert call.returncode == 130
+    assert "--resume" in stderr
+    assert running(below) == []
+    assert "interrupted" in ccsight("show", cwd=tmp_path).stdout
+    first = next(tmp_path.glob("results/*/captures/*/1/capture.json"))
+    before = first.stat().st_mtime_ns
+    assert ccsight("compare", "--resume", "latest", cwd=tmp_path).code == 0
+    assert first.stat().st_mtime_ns == before, "a complete cell was booted again"
+
+
+def test_kill_9_leaves_no_emulator_and_the_run_resumes(tmp_path):
+    call = start("compare", *ONE_MACHINE, cwd=tmp_path)
+    _wait_for(lambda: _qemus(call.pid), call)
+    below = descendants(call.pid)
+    call.kill()
+    call.communicate(timeout=60)
+    _wait_for(lambda: not running(below))
+    assert ccsight("compare", "--resume", "latest", cwd=tmp_path).code == 0
+
+
+def test_a_killed_worker_costs_time_not_the_run(tmp_path):
+    call = start("compare", *ONE_MACHINE, cwd=tmp_path)
+    _wait_for(lambda: _qemus(call.pid), call)
+    (qemu, *_) = _qemus(call.pid)
+    worker = int(Path(f"/proc/{qemu}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(worker, signal.SIGKILL)
+    _, stderr = call.communicate(timeout=200)
+    assert call.returncode == 0, stderr
+
+
+def test_two_runs_at_once_share_a_cache(tmp_path):
+    calls = [start("compare", "deb:6.1", "deb:6.1", *ONE_MACHINE, cwd=tmp_path) for _ in range(2)]
+    for call in calls:
+        _, stderr = call.communicate(timeout=300)
+        assert call.returncode == 0, stderr
+    assert len(list((tmp_path / "results").iterdir())) == 2
+
+
+@pytest.mark.parametrize("size", ["16k", "160k"])
+def test_a_full_disk_is_said_and_nothing_is_left_running(tmp_path, size):
+    results = tmp_path / "results"
+    results.mkdir()
+    on_small_disk = (
+        *("unshare", "--map-root-user", "--mount", "sh", "-c"),
+        f'mount -t tmpfs -o size={size} none "$0" && exec "$@"',
+        str(results),
+    )
+    said = ccsight("compare", *ONE_MACHINE, cwd=tmp_path, prefix=on_small_disk)
+    assert said.code == 3
+    assert "no space left" in said.stdout + said.stderr
+
+
+def _qemus(pid: int) -> list[int]:
+    def name(child: int) -> str:
+        try:
+            return Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ")
+        except OSError:
+            return ""
+
+    return [
+        child
+        for child in descendants(pid)
+        if "virtualization=on" in name(child) and "setpriv" not in name(child)
+    ]
+
+
+def _wait_for(condition, call=None):
+    end = Deadline(120)
+    while not condition():
+        assert not end.passed, "never happened"
+        assert call is None or call.poll() is None, call.communicate()
+        time.sleep(0.02)

@@ -1,16 +1,15 @@
-"""pytest's side: options, and the fixtures that turn a run's plan into tests.
+"""pytest's side: options, and the fixture that turns a run's plan into tests.
 
     pytest suites/launch --old deb:6.1 --new deb:6.12 --on emulated:neoverse-n1 -n 2
     pytest suites/launch --evidence results/RUN
 
 A test names a check with ``@pytest.mark.check("CR-001")`` and takes the fixture ``case``: it then runs
 once for each cell (laws) or machine (comparisons) of the plan. Cells boot on demand, once, whatever
-the number of xdist workers. A session that observed nothing does not pass.
+the number of xdist workers. A session that observed nothing, or less than it planned, does not pass.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -18,8 +17,15 @@ if TYPE_CHECKING:
     from ccsight.campaign.suite import Suite
 
 _SUITE = pytest.StashKey["Suite"]()
-_SEEN = pytest.StashKey[dict[str, str]]()
 _PLANNED = pytest.StashKey[set[str]]()
+_SEEN = pytest.StashKey[dict[str, str]]()
+_TAKES_CASE = "[case:"
+
+
+class _Node(Protocol):
+    """What xdist's controller knows of a worker, as far as it is used here."""
+
+    config: pytest.Config
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,16 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--new", metavar="KERNEL", help="kernel spec of the new kernel (default: deb:6.12)")
     group.addoption("--on", metavar="MACHINE", action="append", help="machine spec; repeatable")
     group.addoption("--evidence", metavar="RUN", help="judge this run's folder instead of booting machines")
-    group.addoption(
-        "--results", metavar="DIR", default="results", help="where a new run goes (default: results)"
-    )
+    group.addoption("--results", metavar="DIR", default="results", help="where a new run goes")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and set up what the end of the session is judged by."""
     config.addinivalue_line("markers", "check(id): the check that a test shows, such as CR-001")
-    config.stash[_SEEN] = {}
     config.stash[_PLANNED] = set()
+    config.stash[_SEEN] = {}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -47,51 +51,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("check")
     if marker is None:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid} takes 'case' but names no check")
-    planned = [case for case in _suite(metafunc.config).planned() if case.check == marker.args[0]]
-    metafunc.parametrize("case", planned, ids=[" → ".join(case.cells) for case in planned], indirect=True)
+        pytest.fail(f"{metafunc.definition.nodeid} takes 'case' but names no check", pytrace=False)
+    suite = _suite(metafunc.config)
+    planned = [case for case in suite.planned() if case.check == marker.args[0]]
+    metafunc.parametrize(
+        "case", planned, ids=[f"case: {suite.title(case)}" for case in planned], indirect=True
+    )
 
 
 def _suite(config: pytest.Config) -> "Suite":
-    """Return the session's run: opened, or planned anew; workers join the one of their controller."""
-    from ccsight.campaign.suite import Suite
+    """Return the session's run; the workers of one session share it."""
+    from ccsight.campaign.suite import suite_of
     from ccsight.errors import CcsightError
 
     if _SUITE not in config.stash:
-        shared = getattr(config, "workerinput", {}).get("ccsight_run")
-        evidence = shared or config.getoption("--evidence")
         try:
-            config.stash[_SUITE] = (
-                Suite.open(Path(evidence), may_boot=shared is not None and not config.getoption("--evidence"))
-                if evidence
-                else Suite.start(
-                    Path(config.getoption("--results")),
-                    old=config.getoption("--old"),
-                    new=config.getoption("--new"),
-                    machines=config.getoption("--on"),
-                )
-            )
+            config.stash[_SUITE] = suite_of(config.option, _session(config))
         except CcsightError as error:
-            raise pytest.UsageError(str(error)) from error
+            pytest.fail(str(error), pytrace=False)
     return config.stash[_SUITE]
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: object) -> None:
-    """Give an xdist worker the run of its controller, so that all of them fill one folder."""
-    config = node.config  # type: ignore[attr-defined]
-    if _wants_run(config):
-        node.workerinput["ccsight_run"] = str(_suite(config).run.folder)  # type: ignore[attr-defined]
-
-
-def _wants_run(config: pytest.Config) -> bool:
-    """Tell whether the session is about a run at all: other tests must not make one."""
-    asked = any(config.getoption(option) for option in ("--old", "--new", "--on", "--evidence"))
-    return asked or any("launch" in Path(arg).parts for arg in config.args) or _covers_suites(config)
-
-
-def _covers_suites(config: pytest.Config) -> bool:
-    return any((Path(arg) / "launch").is_dir() for arg in config.args)
+def _session(config: pytest.Config) -> str:
+    """Return what the workers of one xdist session have in common; "" without xdist."""
+    uid: str = getattr(config, "workerinput", {}).get("testrunuid", "")
+    return uid
 
 
 @pytest.fixture
@@ -103,17 +87,21 @@ def case(request: pytest.FixtureRequest) -> object:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node: object, ids: list[str]) -> None:
+def pytest_xdist_node_collection_finished(node: _Node, ids: list[str]) -> None:
     """Note what a worker was going to run."""
-    node.config.stash[_PLANNED].update(ids)  # type: ignore[attr-defined]
+    node.config.stash[_PLANNED].update(filter(_takes_case, ids))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what this process is going to run."""
-    session.config.stash[_PLANNED].update(item.nodeid for item in session.items)
+    session.config.stash[_PLANNED].update(item.nodeid for item in session.items if _takes_case(item.nodeid))
 
 
-def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> None:
+def _takes_case(nodeid: str) -> bool:
+    return _TAKES_CASE in nodeid
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport, config: pytest.Config) -> None:
     """Note how each test ended."""
     if report.when == "call" or report.outcome != "passed":
         config.stash[_SEEN][report.nodeid] = report.outcome
@@ -121,22 +109,23 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Let no session pass that observed nothing, or less than it planned."""
+    """Let no session about a run pass that observed nothing, or less than it planned."""
     config = session.config
-    if hasattr(config, "workerinput") or config.option.collectonly or not _wants_run(config):
+    if hasattr(config, "workerinput") or config.option.collectonly or not config.stash[_PLANNED]:
         return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
     for complaint in _complaints(config):
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
         if reporter:
+            reporter.ensure_newline()
             reporter.write_line(f"ccsight: {complaint}", red=True, bold=True)
         if exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _complaints(config: pytest.Config) -> Iterator[str]:
-    seen = config.stash[_SEEN]
-    lost = config.stash[_PLANNED] - seen.keys()
+    planned, seen = config.stash[_PLANNED], config.stash[_SEEN]
+    lost = planned - seen.keys()
     if lost and not config.option.maxfail:
         yield f"MISS: {len(lost)} planned tests never ran, such as {min(lost)}"
-    if not set(seen.values()) - {"skipped"}:
-        yield "MISS: nothing was observed: no test ran, or every one was skipped"
+    if not {seen[nodeid] for nodeid in planned - lost} - {"skipped"}:
+        yield "MISS: nothing was observed: no test of a case ran, or every one was skipped"

@@ -51,7 +51,7 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[name] = round(time.monotonic() - start, 3)
+            self.seconds[name] = time.monotonic() - start
 
 
 def capture_cell(task: CellTask, report: Callable[[str], None]) -> Failure | None:
@@ -93,7 +93,7 @@ def _capture(run: Run, task: CellTask, report: Report, deadline: Deadline) -> No
         views=observed.views,
         register_lists=observed.register_lists,
         programs=probe.programs,
-        seconds=booted.seconds | watch.seconds,
+        seconds={stage: round(spent, 3) for stage, spent in (booted.seconds | watch.seconds).items()},
     )
     run.write(task.cell, "capture.json", to_json(capture))
 

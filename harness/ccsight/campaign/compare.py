@@ -1,7 +1,7 @@
 """The main job from request to report: what ``ccsight compare`` does, in order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccsight.campaign.execute import execute
@@ -108,7 +108,7 @@ def pinned_kernels(plan: Plan) -> Mapping[str, Kernel]:
                 evidence=f"SHA-256 {kernel.image_sha256[:16]}…, planned {planned.image_sha256[:16]}…",
                 next_step=f"start anew: {' '.join(plan.argv)}",
             )
-        kernels[planned.spec] = kernel
+        kernels[planned.spec] = replace(kernel, label=planned.label)
     return kernels
 
 

@@ -72,7 +72,7 @@ def render_diff(old: Capture, new: Capture, *, verbose: bool = False) -> Page:
     for age, capture in zip(_AGES, (old, new), strict=True):
         names = spans(f"{capture.kernel.spec} on {capture.cell.machine}")
         rows.append(
-            (spans((age, Tone.DIM)), names, spans(capture.kernel.release), spans(observed(capture).title))
+            (spans((age, Tone.DIM)), names, spans(capture.kernel.release), spans(observed(capture).says))
         )
     planned = [PlannedCase(check=check, cells=(old.cell.id, new.cell.id)) for check in sorted(COMPARISONS)]
     return (

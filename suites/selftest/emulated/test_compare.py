@@ -1,14 +1,17 @@
 """The main job on real kernels: the values it must find, and how it behaves when things go wrong."""
 
+import dataclasses
+import json
 import os
 import signal
 import time
 from pathlib import Path
 
 import pytest
-from command import ccsight, descendants, running, start
+from command import Said, ccsight, descendants, running, start
 
 from ccsight.deadline import Deadline
+from ccsight.store import locked
 
 pytestmark = pytest.mark.emulated
 
@@ -16,16 +19,30 @@ ONE_MACHINE = ("--on", "emulated:cortex-a57", "--workers", "1")
 
 
 @pytest.fixture(scope="module")
-def main_job(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("main")
-    return folder, ccsight("compare", "--json", cwd=folder)
+def main_job(tmp_path_factory, request):
+    """Run the main job once, however many workers there are."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if hasattr(request.config, "workerinput") else base) / "main-job"
+    with locked(shared, Deadline(300)):
+        if not shared.is_dir():
+            shared.mkdir()
+            said = ccsight("compare", "--json", cwd=shared)
+            (shared / "said.json").write_text(json.dumps(dataclasses.asdict(said)))
+    return shared, Said(**json.loads((shared / "said.json").read_text()))
 
 
 def _values(document, machine, side, vantage, vcpu=0):
-    entry = next(entry for entry in document["machines"] if entry["machine"] == machine)
-    views = entry[side]["views"]
+    views = _machine(document, machine)[side]["views"]
     view = next(view for view in views if view["vantage"] == vantage and view["vcpu"] == vcpu)
     return {name: int(reading["value"], 16) for name, reading in view["readings"].items() if reading["value"]}
+
+
+def _machine(document, machine):
+    return next(entry for entry in document["machines"] if entry["machine"] == machine)
+
+
+def _statuses(document):
+    return {case["status"] for entry in document["machines"] for case in entry["laws"] + entry["comparisons"]}
 
 
 def test_the_main_job_passes(main_job):
@@ -35,7 +52,7 @@ def test_the_main_job_passes(main_job):
     kept = {path.name for path in run.iterdir()}
     assert kept >= {"run.json", "cases.jsonl", "captures", "consoles", "junit.xml", "report.html"}
     assert len(list((run / "consoles").iterdir())) == 6
-    assert {case["status"] for case in said.json["cases"]} == {"PASS", "DONE"}
+    assert _statuses(said.json) == {"PASS", "DONE"}
 
 
 @pytest.mark.parametrize("vcpu", [0, 1])
@@ -65,16 +82,10 @@ def test_the_values_that_it_must_find(main_job, model, side, vantage, register, 
 
 def test_what_the_comparisons_say_of_neoverse_v1(main_job):
     _, said = main_job
-    entry = next(entry for entry in said.json["machines"] if entry["machine"] == "emulated:neoverse-v1")
+    entry = _machine(said.json, "emulated:neoverse-v1")
     outcomes = {case["check"]: case["outcome"] for case in entry["comparisons"]}
     assert outcomes == {"CR-009": "differs", "CR-014": "grew", "CR-015": "changes"}
-    lists = [
-        sum(
-            1 for kvm_id in entry[side]["register_lists"][0]["ids"] if int(kvm_id, 16) >> 16 == 0x602000000011
-        )
-        for side in ("old", "new")
-    ]
-    assert lists == [3, 14]
+    assert [entry[side]["ccsidr_listed"] for side in ("old", "new")] == [3, 14]
 
 
 def test_show_says_the_same_again(main_job):
@@ -89,7 +100,7 @@ def test_diff_needs_no_machine(main_job):
     captures = sorted(folder.glob("results/*/captures/*n1*/1"))
     said = ccsight("diff", *map(str, captures), cwd=folder)
     assert said.code == 0
-    assert "0x0000000082000023" in said.stdout
+    assert "0x82000023" in said.stdout
 
 
 @pytest.mark.parametrize(
@@ -105,8 +116,7 @@ def test_a_bad_boot_is_a_miss_with_its_last_words_and_the_other_cell_finishes(tm
     assert fact in said.stdout
     (run,) = (tmp_path / "results").iterdir()
     assert len(list(run.glob("captures/*/1/capture.json"))) == 1
-    document = ccsight("show", "--json", cwd=tmp_path).json
-    assert {case["status"] for case in document["cases"]} == {"PASS", "MISS"}
+    assert _statuses(ccsight("show", "--json", cwd=tmp_path).json) == {"PASS", "MISS"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -119,7 +129,7 @@ def test_an_interrupted_run_reads_as_such_and_resumes(tmp_path, number):
     _, stderr = call.communicate(timeout=60)
     assert call.returncode == 130
     assert "--resume" in stderr
-    assert running(below) == []
+    _wait_for(lambda: not running(below))
     assert "interrupted" in ccsight("show", cwd=tmp_path).stdout
     first = next(tmp_path.glob("results/*/captures/*/1/capture.json"))
     before = first.stat().st_mtime_ns

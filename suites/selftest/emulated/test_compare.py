@@ -165,6 +165,20 @@ def test_two_runs_at_once_share_a_cache(tmp_path):
     assert len(list((tmp_path / "results").iterdir())) == 2
 
 
+@pytest.mark.parametrize("warm", [True, False])
+def test_the_network_is_only_needed_for_a_cold_cache(tmp_path, warm):
+    alone = ("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    cache = {} if warm else {"XDG_CACHE_HOME": str(tmp_path)}
+    said = ccsight("compare", *ONE_MACHINE, cwd=tmp_path, prefix=alone, **cache)
+    if warm:
+        assert said.code == 0, said.stderr
+    else:
+        assert said.code == 3
+        assert "cannot be reached" in said.stderr
+        assert "next" in said.stderr
+        assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize("size", ["16k", "160k"])
 def test_a_full_disk_is_said_and_nothing_is_left_running(tmp_path, size):
     results = tmp_path / "results"

@@ -16,7 +16,7 @@ from ccsight.paths import cache_dir
 from ccsight.store import explain, locked, write_atomically
 from ccsight.toolbox import tools
 from ccsight.toolbox.packages import Remote
-from ccsight.toolbox.sources import mirror
+from ccsight.toolbox.sources import Mirror, mirror
 from ccsight.toolbox.suites import Suite, Suites, probe
 
 #: Not carried over from the system: what would change the kind of lists, or let unsigned ones pass.
@@ -27,6 +27,8 @@ _NOT_CARRIED = re.compile(
 _UNVERIFIED = re.compile(r"(?:GPG error|signature verification failed): (\S+) (\S+) ")
 _KEY_MISSING = re.compile(r"NO_PUBKEY|Missing key", re.IGNORECASE)
 _URI_LINE = re.compile(r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
+#: What this process has learnt of an archive, by the cache that it works in.
+_ASKED: dict[tuple[Mirror, Path], Suites] = {}
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,15 @@ def base_config(folder: Path, deadline: Deadline) -> Path:
 
 
 def available(deadline: Deadline, report: tools.Report) -> Suites:
-    """Return the suites that the archive has. Raises ArchiveError when it cannot be asked."""
+    """Return the suites that the archive has, asked once a process. Raises ArchiveError when it cannot be."""
     found = mirror(deadline)
-    report(f"asking {found.main} for its suites")
     folder = _home() / "probe"
-    with locked(folder, deadline):
-        _make(folder)
-        return probe(found, base_config(folder, deadline), deadline)
+    if (found, folder) not in _ASKED:
+        report(f"asking {found.main} for its suites")
+        with locked(folder, deadline):
+            _make(folder)
+            _ASKED[found, folder] = probe(found, base_config(folder, deadline), deadline)
+    return _ASKED[found, folder]
 
 
 def update(suites: Suites, architecture: str, deadline: Deadline, report: tools.Report) -> View:

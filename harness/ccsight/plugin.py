@@ -9,6 +9,8 @@ the number of xdist workers. A session that observed nothing, or less than it pl
 """
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ccsight.campaign.suite import Suite
 
 _SUITE = pytest.StashKey["Suite"]()
+_SHARED = pytest.StashKey[TemporaryDirectory[str]]()
 _PLANNED = pytest.StashKey[set[str]]()
 _SEEN = pytest.StashKey[dict[str, str]]()
 _TAKES_CASE = "[case:"
@@ -26,6 +29,7 @@ class _Node(Protocol):
     """What xdist's controller knows of a worker, as far as it is used here."""
 
     config: pytest.Config
+    workerinput: dict[str, object]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,18 +68,24 @@ def _suite(config: pytest.Config) -> "Suite":
     from ccsight.campaign.suite import suite_of
     from ccsight.errors import CcsightError
 
+    problem = ""
     if _SUITE not in config.stash:
+        shared = getattr(config, "workerinput", {}).get("ccsight_shared")
         try:
-            config.stash[_SUITE] = suite_of(config.option, _session(config))
+            config.stash[_SUITE] = suite_of(config.option, Path(shared) if shared else None)
         except CcsightError as error:
-            pytest.fail(str(error), pytrace=False)
+            problem = str(error)
+    if problem:
+        pytest.fail(problem, pytrace=False)
     return config.stash[_SUITE]
 
 
-def _session(config: pytest.Config) -> str:
-    """Return what the workers of one xdist session have in common; "" without xdist."""
-    uid: str = getattr(config, "workerinput", {}).get("testrunuid", "")
-    return uid
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: _Node) -> None:
+    """Give an xdist worker the folder that it shares with its neighbours."""
+    if _SHARED not in node.config.stash:
+        node.config.stash[_SHARED] = TemporaryDirectory(prefix="ccsight-session-")
+    node.workerinput["ccsight_shared"] = node.config.stash[_SHARED].name
 
 
 @pytest.fixture
@@ -111,6 +121,7 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport, c
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Let no session about a run pass that observed nothing, or less than it planned."""
     config = session.config
+    _publish(config)
     if hasattr(config, "workerinput") or config.option.collectonly or not config.stash[_PLANNED]:
         return
     reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -120,6 +131,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
             reporter.write_line(f"ccsight: {complaint}", red=True, bold=True)
         if exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _publish(config: pytest.Config) -> None:
+    """Write the reports of a run that this session made; the controller does, where there is one."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    from ccsight.campaign.suite import made_by
+
+    made = made_by(config.stash.get(_SUITE, None), config.stash.get(_SHARED, None))
+    if made:
+        from ccsight.campaign.compare import publish
+
+        publish(made)
 
 
 def _complaints(config: pytest.Config) -> Iterator[str]:

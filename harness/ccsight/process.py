@@ -13,9 +13,10 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ccsight.deadline import Deadline
 from ccsight.errors import DeadlineExceeded, InfraError, ToolMissing
@@ -115,6 +116,40 @@ def run(
             next_step=f"by hand: {shlex.join(argv)}",
         )
     return done
+
+
+def follow(
+    argv: Sequence[str],
+    deadline: Deadline,
+    *,
+    log: BinaryIO,
+    on_line: Callable[[str], None],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a program whose output is a log: both streams, line by line, into ``log`` and to ``on_line``.
+
+    Returns its exit status. Raises DeadlineExceeded or ToolMissing; the log keeps what was said.
+    """
+    child = spawn(argv, stdout=PIPE, stderr=subprocess.STDOUT, cwd=cwd, env=env)
+    assert child.stdout is not None  # noqa: S101 - it was asked for as a pipe
+    rest = b""
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            while True:
+                if not selector.select(deadline.remaining):
+                    raise _too_slow(argv, deadline)
+                chunk = os.read(child.stdout.fileno(), _READ_SIZE)
+                log.write(chunk)
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    on_line(line.decode(errors="replace"))
+                if not chunk:
+                    return _wait(child, argv, deadline)
+    finally:
+        end(child)
+        child.stdout.close()
 
 
 def _drain(child: Child, argv: Sequence[str], deadline: Deadline, limit: int) -> tuple[bytes, bytes]:

@@ -73,6 +73,15 @@ class Geometry:
         return self.line * self.ways * self.sets
 
     @property
+    def fits_set_way(self) -> bool:
+        """True when set, way and line can be named in the 32 bits of a set/way operation.
+
+        Arm ARM C5.3, DC CISW: the way in the top ceil(log2(ways)) bits, the set above the line's offset.
+        """
+        set_bits, way_bits = ((count - 1).bit_length() for count in (self.sets, self.ways))
+        return self.line.bit_length() - 1 + set_bits + way_bits <= 32
+
+    @property
     def is_fabricated(self) -> bool:
         """True for one set of one way: no real cache, but what KVM shows when it makes one up."""
         return self.ways == 1 and self.sets == 1

@@ -62,7 +62,7 @@ def capture_cell(task: CellTask, report: Callable[[str], None]) -> Failure | Non
     run = Run.open(task.run)
     deadline = Deadline(task.seconds)
     try:
-        with locked(run.boot_folder(task.cell), deadline):
+        with locked(run.folder / ".locks" / task.cell.id, deadline):
             if run.capture(task.cell) is None and run.failure(task.cell) is None:
                 _capture(run, task, report, deadline)
             return run.failure(task.cell)
@@ -100,10 +100,15 @@ def _capture(run: Run, task: CellTask, report: Report, deadline: Deadline) -> No
 
 def prove(identity: Identity, kernel: Kernel, booted: Booted) -> None:
     """Raise unless the running system says of itself that it is this kernel, in this boot."""
-    if booted.boot_token not in identity.command_line:
+    if not booted.boot_token or booted.boot_token not in identity.command_line:
         raise BootError(
             "another system answers where the machine was started",
             evidence=f"its command line lacks {booted.boot_token}: {identity.command_line!r}",
+        )
+    if len(identity.cpus) != booted.cpus:
+        raise BootError(
+            f"the machine has {len(identity.cpus)} CPUs online instead of {booted.cpus}",
+            evidence=f"MIDRs {', '.join(f'{cpu.midr:#x}' for cpu in identity.cpus)}",
         )
     if identity.release != kernel.release or identity.build_id not in kernel.build_ids:
         raise WrongKernel(
@@ -124,6 +129,7 @@ def _kernel_facts(task: CellTask, identity: Identity) -> KernelFacts:
         build_id=identity.build_id,
         image_sha256=kernel.image_sha256,
         packages=kernel.packages,
+        build=kernel.build,
     )
 
 

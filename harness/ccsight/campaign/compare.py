@@ -1,5 +1,6 @@
 """The main job from request to report: what ``ccsight compare`` does, in order."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 from ccsight.campaign.execute import execute
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison
 from ccsight.deadline import Deadline
-from ccsight.errors import EvidenceError, Interrupted
+from ccsight.errors import EvidenceError, Interrupted, UsageError
 from ccsight.evidence.run import Plan, PlannedKernel, Run, find_run
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.model import Kernel
 from ccsight.machines import registry
+from ccsight.machines.model import Machine
 from ccsight.probes import build
 from ccsight.report import as_json as json_report
 from ccsight.report import console, html, junit, terminal
@@ -31,12 +33,21 @@ class Request:
     again: tuple[str, ...]
 
 
-def show_plan(request: Request, *, as_json: bool) -> int:
-    """Print what the request would do, and do nothing. Returns the exit status."""
-    for machine in request.machines:
-        registry.machine(machine)
+def _checked(request: Request) -> list[Machine]:
+    """Return the machines asked for. Raises UsageError for what can be known to be wrong without any work."""
+    if len(set(request.kernels)) < len(request.kernels):
+        raise UsageError(
+            f"the old and the new kernel are the same: {request.kernels[0]}",
+            next_step="name two, or give one of them another name: ,name=AGAIN",
+        )
     for kernel in request.kernels:
         kernel_specs.parse(kernel)
+    return [registry.machine(machine) for machine in request.machines]
+
+
+def show_plan(request: Request, *, as_json: bool) -> int:
+    """Print what the request would do, and do nothing. Returns the exit status."""
+    _checked(request)
     cells = cells_of(request.kernels, request.machines)
     cases = cases_of(request.kernels, request.machines)
     if as_json:
@@ -46,18 +57,19 @@ def show_plan(request: Request, *, as_json: bool) -> int:
     return 0
 
 
-def start(results: Path, request: Request) -> Run:
-    """Make a run: machines and kernels are looked up first, so that a wrong one costs nothing."""
+def start(results: Path, request: Request) -> tuple[Run, Mapping[str, Kernel]]:
+    """Make a run, and return it with its kernels by spec.
+
+    Machines and kernels are looked up first, so that a wrong one costs nothing.
+    """
     deadline = Deadline(SET_UP_SECONDS)
-    machines = [registry.machine(machine) for machine in request.machines]
-    for kernel in request.kernels:
-        kernel_specs.parse(kernel)
+    machines = _checked(request)
     for machine in machines:
         machine.prepare(deadline, console.narrate)
     kernels = [kernel_specs.resolve(kernel, deadline, console.narrate) for kernel in request.kernels]
     build.built(deadline)
     plan = plan_comparison([_planned(kernel) for kernel in kernels], request.machines, request.again)
-    return Run.create(results, plan)
+    return Run.create(results, plan), {kernel.spec.text: kernel for kernel in kernels}
 
 
 def _planned(kernel: Kernel) -> PlannedKernel:
@@ -68,32 +80,38 @@ def _planned(kernel: Kernel) -> PlannedKernel:
         release=kernel.release,
         image_sha256=kernel.image_sha256,
         packages=kernel.packages,
+        build=kernel.build,
     )
 
 
-def reopen(results: Path, name: str) -> Run:
-    """Open a run to finish it."""
-    return find_run(results, name)
+def reopen(results: Path, name: str) -> tuple[Run, Mapping[str, Kernel]]:
+    """Open a run to finish it, and return it with its kernels by spec."""
+    run = find_run(results, name)
+    return run, pinned_kernels(run.plan)
 
 
-def carry_out(run: Run, *, workers: int, as_json: bool, verbose: bool) -> int:
+@dataclass(frozen=True)
+class Manner:
+    """How a run is carried out and shown."""
+
+    workers: int
+    as_json: bool
+    verbose: bool
+
+
+def carry_out(run: Run, kernels: Mapping[str, Kernel], manner: Manner) -> int:
     """Execute what the run's folder lacks, write the reports and print one. Returns the exit status."""
-    kernels = pinned_kernels(run.plan)
     terminal.announce(run.plan)
     try:
         with console.board([cell.title for cell in run.plan.cells]) as board:
-            execute(run, kernels, workers, board)
+            execute(run, kernels, manner.workers, board)
     except KeyboardInterrupt:
         done = sum(run.capture(cell) is not None for cell in run.plan.cells)
         raise Interrupted(
             f"interrupted; {done} of {len(run.plan.cells)} cells are complete",
-            evidence=str(run.folder),
-            next_step=f"finish it: ccsight compare --resume {run.plan.id}",
+            next_step=f"finish it: ccsight compare --resume {run.folder}",
         ) from None
-    result = Result.of(run)
-    junit.write(result, run.folder / "junit.xml")
-    html.write(result, run.folder / "report.html")
-    return present(result, run.folder, as_json=as_json, verbose=verbose)
+    return present(publish(run), as_json=manner.as_json, verbose=manner.verbose)
 
 
 def pinned_kernels(plan: Plan) -> Mapping[str, Kernel]:
@@ -106,16 +124,24 @@ def pinned_kernels(plan: Plan) -> Mapping[str, Kernel]:
             raise EvidenceError(
                 f"{planned.spec} is another kernel than when the run was planned",
                 evidence=f"SHA-256 {kernel.image_sha256[:16]}…, planned {planned.image_sha256[:16]}…",
-                next_step=f"start anew: {' '.join(plan.argv)}",
+                next_step=f"start anew: {shlex.join(plan.argv)}",
             )
         kernels[planned.spec] = replace(kernel, label=planned.label)
     return kernels
 
 
-def present(result: Result, folder: Path, *, as_json: bool, verbose: bool) -> int:
+def publish(run: Run) -> Result:
+    """Judge what a run's folder holds, and write the reports into it."""
+    result = Result.of(run)
+    junit.write(result, run.folder / "junit.xml")
+    html.write(result, run.folder / "report.html")
+    return result
+
+
+def present(result: Result, *, as_json: bool, verbose: bool) -> int:
     """Print a result and return the exit status that it stands for."""
     if as_json:
         console.write_bytes(json_report.document(result))
     else:
-        console.output().print(terminal.render(result, folder, verbose=verbose))
+        console.output().print(terminal.render(result, verbose=verbose))
     return exit_code(case.status for case in result.cases)

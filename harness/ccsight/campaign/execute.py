@@ -8,8 +8,7 @@ from typing import Protocol
 
 from ccsight.campaign.cell import CellTask
 from ccsight.campaign.pool import local_pool, run_task
-from ccsight.checks import judge
-from ccsight.evidence.cases import Case, PlannedCase
+from ccsight.checks.verdict import judged
 from ccsight.evidence.model import Capture, Cell, to_json
 from ccsight.evidence.run import Failure, Run
 from ccsight.kernels.model import Kernel
@@ -38,7 +37,7 @@ class Watcher(Protocol):
 
 
 def execute(run: Run, kernels: Mapping[str, Kernel], workers: int, watcher: Watcher) -> None:
-    """Collect every cell that has no capture yet, and judge every case that has no verdict yet."""
+    """Collect every cell that has no capture yet; judge each case as soon as its cells are in."""
     finished = {cell.id for cell in run.plan.cells if run.capture(cell)}
     forget_failures(run)
     judge_ready(run, finished, finished)
@@ -84,25 +83,6 @@ def judge_ready(run: Run, finished: set[str], news: set[str]) -> None:
     failures = {cell.id: run.failure(cell) for cell in cells}
     for planned in ready:
         run.append(judged(planned, captures, failures))
-
-
-def judged(
-    planned: PlannedCase, captures: Mapping[str, Capture | None], failures: Mapping[str, Failure | None]
-) -> Case:
-    """Return a planned case's verdict, or why there is none."""
-    seen = []
-    for cell in planned.cells:
-        capture = captures.get(cell)
-        if capture is None:
-            failure = failures.get(cell)
-            return Case(
-                check=planned.check,
-                cells=planned.cells,
-                status=failure.status if failure else Status.MISS,
-                reason=f"{cell}: {failure.fact if failure else 'no capture'}",
-            )
-        seen.append(capture)
-    return judge(planned, tuple(seen))
 
 
 def forget_failures(run: Run) -> None:

@@ -4,16 +4,20 @@ from argparse import Namespace
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.campaign.compare import SET_UP_SECONDS, Request, pinned_kernels, start
-from ccsight.campaign.execute import judged
 from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
+from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.run import Failure, Run, find_run
 from ccsight.kernels.model import Kernel
-from ccsight.store import entry
+from ccsight.store import locked, write_atomically
+
+#: In the folder that the workers of a session share: the path of their run.
+_POINTER = "run"
 
 
 class Suite:
@@ -51,21 +55,27 @@ class Suite:
         return case
 
 
-def suite_of(options: Namespace, session: str) -> Suite:
-    """Return the suite that pytest's options ask for; processes of one ``session`` share one run.
+def suite_of(options: Namespace, shared: Path | None) -> Suite:
+    """Return the suite that pytest's options ask for; processes with one ``shared`` folder share one run.
 
     Raises UsageError or InfraError as ``ccsight compare`` does.
     """
     if options.evidence:
         return Suite(find_run(Path(options.results), options.evidence), may_boot=False)
-    if not session:
+    if shared is None:
         return Suite(_start(options), may_boot=True)
+    with locked(shared / _POINTER, Deadline(SET_UP_SECONDS)):
+        if not (shared / _POINTER).exists():
+            write_atomically(shared / _POINTER, str(_start(options).folder.absolute()).encode())
+    return Suite(Run.open(Path((shared / _POINTER).read_text())), may_boot=True)
 
-    def fill(folder: Path) -> None:
-        (folder / "run").write_text(str(_start(options).folder.absolute()))
 
-    shared = entry("sessions", session, fill, Deadline(SET_UP_SECONDS))
-    return Suite(Run.open(Path((shared / "run").read_text())), may_boot=True)
+def made_by(suite: Suite | None, shared: TemporaryDirectory[str] | None) -> Run | None:
+    """Return the run that a session made, or None where it made none: its own, or its workers'."""
+    if suite is not None:
+        return suite.run if suite.may_boot else None
+    pointer = Path(shared.name) / _POINTER if shared else None
+    return Run.open(Path(pointer.read_text())) if pointer and pointer.exists() else None
 
 
 def _start(options: Namespace) -> Run:
@@ -74,4 +84,5 @@ def _start(options: Namespace) -> Run:
     again = ["pytest", "suites/launch", "--old", kernels[0], "--new", kernels[1]]
     for machine in machines:
         again += ["--on", machine]
-    return start(Path(options.results), Request(kernels, machines, tuple(again)))
+    run, _ = start(Path(options.results), Request(kernels, machines, tuple(again)))
+    return run

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from ccsight.arm64.caches import Layout
-from ccsight.arm64.registers import REGISTERS, SELECTORS, Field, Register, base_name, ccsidr
-from ccsight.checks.registry import comparison, need, need_value, need_vcpus
+from ccsight.arm64.registers import REGISTERS, SELECTORS, Field, Register, base_name, ccsidr, in_short
+from ccsight.checks.registry import comparison, need, need_reading, need_value, need_vcpus
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import Capture, Vantage, View
 from ccsight.kvm.meaning import sentences
@@ -19,8 +19,7 @@ _VANTAGES = (Vantage.GUEST, Vantage.GUEST_EL0, Vantage.USERSPACE)
 )
 def fresh_launch(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
     """Outcome ``same`` or ``differs``: every field of every register, from every vantage, on every vCPU."""
-    vcpus = need_vcpus(old)
-    need_vcpus(new)
+    vcpus = need_vcpus(old, new)
     findings = list(_meaning(old, new))
     for vantage in _VANTAGES:
         by_vcpu = {
@@ -109,30 +108,34 @@ def ccidx_and_layout(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ..
     """Outcome ``same``, ``changes`` (CCIDX differs) or ``contradicts`` (the values use the other layout)."""
     findings: list[Finding] = []
     bits: list[int] = []
-    outcome = "same"
+    need_vcpus(old, new)
     for capture in (old, new):
-        guest = need(capture, Vantage.GUEST, need_vcpus(capture)[0])
-        layout = Layout.of(need_value(guest, "ID_AA64MMFR2_EL1"))
-        bits.append(int(layout is Layout.CCIDX))
-        wide = [name for name in map(ccsidr, SELECTORS) if (guest.value(name) or 0) >> 32]
-        if wide and layout is Layout.NARROW:
-            outcome = "contradicts"
-            findings.append(
-                Finding(
-                    subject="ID_AA64MMFR2_EL1.CCIDX",
-                    where=capture.cell.kernel,
-                    said=f"reads 0, but {', '.join(wide)} use bits above 31",
-                )
-            )
-    if bits[0] != bits[1]:
-        outcome = "changes" if outcome == "same" else outcome
-        findings.append(
-            Finding(
-                subject="ID_AA64MMFR2_EL1.CCIDX",
-                said=f"{bits[0]} → {bits[1]}: a VMM that carries the register to the other kernel is "
-                "refused (EINVAL), or the guest misreads CCSIDR_EL1",
-                before=str(bits[0]),
-                after=str(bits[1]),
-            )
+        announced = {_layout_of_guest(capture, vcpu) for vcpu in need_vcpus(capture)}
+        bits.append(int(Layout.CCIDX in announced))
+        findings += [found for vcpu in need_vcpus(capture) for found in _contradictions(capture, vcpu)]
+    if findings:
+        return "contradicts", tuple(findings)
+    if bits[0] == bits[1]:
+        return "same", ()
+    said = (
+        f"{bits[0]} → {bits[1]}: a VMM that carries the register to the other kernel is refused (EINVAL), "
+        "or the guest misreads CCSIDR_EL1"
+    )
+    subject = "ID_AA64MMFR2_EL1.CCIDX"
+    return "changes", (Finding(subject=subject, said=said, before=str(bits[0]), after=str(bits[1])),)
+
+
+def _layout_of_guest(capture: Capture, vcpu: int) -> Layout:
+    return Layout.of(need_value(need(capture, Vantage.GUEST, vcpu), "ID_AA64MMFR2_EL1"))
+
+
+def _contradictions(capture: Capture, vcpu: int) -> Iterator[Finding]:
+    """Yield the sizes that use the other layout than the one announced."""
+    guest = need(capture, Vantage.GUEST, vcpu)
+    wide = [name for name in map(ccsidr, SELECTORS) if (need_reading(guest, name).value or 0) >> 32]
+    if wide and _layout_of_guest(capture, vcpu) is Layout.NARROW:
+        yield Finding(
+            subject="ID_AA64MMFR2_EL1.CCIDX",
+            where=f"{capture.cell.kernel}, vCPU {vcpu}",
+            said=f"reads 0, but {in_short(wide)} use bits above 31",
         )
-    return outcome, tuple(findings)

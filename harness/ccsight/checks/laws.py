@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from ccsight.arm64.caches import Layout, effective_idc, geometry, listed, minimum_line
-from ccsight.arm64.registers import CLIDR_EL1, ccsidr
-from ccsight.checks.registry import law, need, need_value, need_vcpus
+from ccsight.arm64.registers import CLIDR_EL1, SELECTORS, ccsidr
+from ccsight.checks.registry import law, need, need_reading, need_value, need_vcpus
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import Capture, Reading, Vantage, View
 from ccsight.kvm.behaviour import observed
@@ -25,9 +25,9 @@ def guest_view_is_userspace_view(capture: Capture) -> Iterator[Finding]:
         for name in ("CTR_EL0", "CLIDR_EL1"):
             need_value(userspace, name)
             need_value(guest, name)
-        for name, seen in guest.readings.items():
-            told = userspace.readings.get(name)
-            if told is not None and _differ(told, seen):
+        for name in ("CTR_EL0", "CLIDR_EL1", "ID_AA64MMFR2_EL1", *map(ccsidr, SELECTORS)):
+            told, seen = need_reading(userspace, name), need_reading(guest, name)
+            if _differ(told, seen):
                 yield Finding(
                     subject=name,
                     where=f"vCPU {vcpu}",
@@ -52,7 +52,7 @@ def _say(reading: Reading) -> str:
     "a guest that walks CLIDR_EL1 faults, or sizes its set/way loops by nonsense",
 )
 def listed_caches_are_described(capture: Capture) -> Iterator[Finding]:
-    """Each listed cache's CCSIDR_EL1 can be read, with no bits set outside its layout's fields."""
+    """Each listed cache's CCSIDR_EL1 can be read, sets no bits outside its fields, and fits DC CISW."""
     for vcpu in need_vcpus(capture):
         for view in (need(capture, vantage, vcpu) for vantage in _BOTH):
             where = f"{view.vantage}, vCPU {vcpu}"
@@ -71,15 +71,14 @@ def listed_caches_are_described(capture: Capture) -> Iterator[Finding]:
 
 
 def _problem(view: View, name: str, layout: Layout) -> str:
-    reading = view.readings.get(name)
-    if reading is None or reading.value is None:
-        return f"its {name} cannot be read ({reading.problem if reading else 'never read'})"
-    stray = reading.value & ~layout.register.mask
-    if not stray:
-        return ""
-    return (
-        f"its {name} {reading.value:#x} sets bits {stray:#x}, which the {layout.value} layout does not have"
-    )
+    value = need_reading(view, name).value
+    if value is None:
+        return f"its {name} cannot be read ({view.readings[name].problem})"
+    if stray := value & ~layout.register.mask:
+        return f"its {name} {value:#x} sets bits {stray:#x}, which the {layout.value} layout does not have"
+    if not geometry(value, layout).fits_set_way:
+        return f"its {name} {value:#x} has more sets and ways than a set/way operation can name"
+    return ""
 
 
 @law(
@@ -96,9 +95,9 @@ def lines_and_coherency_fit(capture: Capture) -> Iterator[Finding]:
         layout = Layout.of(need_value(guest, "ID_AA64MMFR2_EL1"))
         effective[vcpu] = effective_idc(ctr, clidr)
         for cache in listed(clidr):
-            value = guest.value(ccsidr(cache.selector))
+            value = need_value(guest, ccsidr(cache.selector))
             least = minimum_line(ctr, cache.side)
-            if value is not None and geometry(value, layout).line < least:
+            if geometry(value, layout).line < least:
                 yield Finding(
                     subject=cache.name,
                     where=f"guest, vCPU {vcpu}",

@@ -2,7 +2,7 @@
 
 from ccsight.arm64.kvm_ids import name
 from ccsight.arm64.registers import in_short
-from ccsight.checks.registry import NotObserved, comparison
+from ccsight.checks.registry import comparison, need_vcpus
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import Capture
 
@@ -14,28 +14,32 @@ from ccsight.evidence.model import Capture
 )
 def register_lists(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
     """Outcome ``same``, ``grew``, ``shrank`` or ``changed``; whom that stops is in the findings."""
-    before, after = _ids(old), _ids(new)
-    added, lost = sorted(after - before), sorted(before - after)
-    findings = []
-    if added:
-        findings.append(_finding("added", added, f"{new.cell.kernel} to {old.cell.kernel}"))
-    if lost:
-        findings.append(_finding("lost", lost, f"{old.cell.kernel} to {new.cell.kernel}"))
-    outcome = {(False, False): "same", (True, False): "grew", (False, True): "shrank"}.get(
-        (bool(added), bool(lost)), "changed"
-    )
-    return outcome, tuple(findings)
+    findings: list[Finding] = []
+    verbs: set[str] = set()
+    pairs = {vcpu: (_ids(old, vcpu), _ids(new, vcpu)) for vcpu in need_vcpus(old, new)}
+    everywhere = len(set(pairs.values())) == 1
+    for vcpu, (before, after) in pairs.items():
+        where = "" if everywhere else f"vCPU {vcpu}"
+        ways = (("added", after - before, new, old), ("lost", before - after, old, new))
+        for verb, ids, source, destination in ways:
+            if ids:
+                verbs.add(verb)
+                direction = f"{source.cell.kernel} to {destination.cell.kernel}"
+                findings.append(_finding(verb, sorted(ids), direction, where))
+        if everywhere:
+            break
+    outcome = {frozenset(): "same", frozenset({"added"}): "grew", frozenset({"lost"}): "shrank"}
+    return outcome.get(frozenset(verbs), "changed"), tuple(findings)
 
 
-def _ids(capture: Capture) -> set[int]:
-    if not capture.register_lists:
-        raise NotObserved(f"no register list from {capture.cell.machine}, {capture.cell.kernel}")
-    return {kvm_id for register_list in capture.register_lists for kvm_id in register_list.ids}
+def _ids(capture: Capture, vcpu: int) -> frozenset[int]:
+    return frozenset(kvm_id for found in capture.register_lists if found.vcpu == vcpu for kvm_id in found.ids)
 
 
-def _finding(verb: str, ids: list[int], direction: str) -> Finding:
+def _finding(verb: str, ids: list[int], direction: str, where: str) -> Finding:
     return Finding(
         subject=f"{len(ids)} registers {verb}",
+        where=where,
         said=f"{in_short(map(name, ids))}; a VMM that restores every saved register, as QEMU does, "
         f"refuses to go from {direction}",
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import InfraError, UsageError
 from ccsight.evidence.cases import Case, Finding, PlannedCase, missing
-from ccsight.evidence.model import Capture, Vantage, View
+from ccsight.evidence.model import Capture, Reading, Vantage, View
 from ccsight.status import Status
 
 
@@ -115,9 +115,22 @@ def need_value(view: View, name: str) -> int:
     return value
 
 
-def need_vcpus(capture: Capture) -> tuple[int, ...]:
-    """Return the vCPUs of a capture; none at all is NotObserved."""
-    vcpus = capture.vcpus()
-    if not vcpus:
-        raise NotObserved(f"no view at all on {capture.cell.machine}, {capture.cell.kernel}")
+def need_reading(view: View, name: str) -> Reading:
+    """Return a reading, value or problem, that a check cannot do without. Raises NotObserved."""
+    reading = view.readings.get(name)
+    if reading is None:
+        raise NotObserved(f"{name} ({view.vantage}, vCPU {view.vcpu}) was never read")
+    return reading
+
+
+def need_vcpus(*captures: Capture) -> tuple[int, ...]:
+    """Return the vCPUs that captures cover. None at all, or different ones, is NotObserved."""
+    vcpus = captures[0].vcpus()
+    for capture in captures:
+        listed = {register_list.vcpu for register_list in capture.register_lists}
+        if not vcpus or capture.vcpus() != vcpus or listed != set(vcpus):
+            raise NotObserved(
+                f"{capture.cell.title}: views of vCPUs {capture.vcpus()}, lists of {sorted(listed)}; "
+                f"both should be of {vcpus or 'some'}"
+            )
     return vcpus

@@ -4,15 +4,18 @@ A new verb is a module with a click command named like it, and a row in ``VERBS`
 """
 
 import importlib
+import os
 import signal
 import sys
+import traceback
+from pathlib import Path
 from types import FrameType
 
 import click
 
 from ccsight import __version__
 from ccsight.arm64.suggest import nearest
-from ccsight.errors import CcsightError, Interrupted, UsageError
+from ccsight.errors import CcsightError, InfraError, Interrupted, UsageError
 from ccsight.status import ExitCode
 
 #: Verb -> what ``ccsight --help`` says of it, in the order a newcomer needs them.
@@ -73,6 +76,8 @@ def ccsight() -> None:
 def main() -> None:
     """Run ``ccsight``; every error of the taxonomy becomes a message and an exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere  # None where the caller closed them
     sys.exit(run(sys.argv[1:]))
 
 
@@ -82,6 +87,11 @@ def run(argv: list[str]) -> int:
 
     try:
         code = ccsight.main(argv, prog_name="ccsight", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough; what is left must not make the interpreter complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.NOT_OBSERVED
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
@@ -91,6 +101,15 @@ def run(argv: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         show_error(Interrupted("interrupted"))
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        show_error(
+            InfraError(f"the system refuses: {error.strerror or error}", evidence=error.filename or "")
+        )
+        return ExitCode.NOT_OBSERVED
+    except Exception:
+        # A bug of ours. It says nothing about any kernel, so it must not exit 1.
+        traceback.print_exc()
+        return ExitCode.NOT_OBSERVED
     return int(code or 0)
 
 

@@ -1,13 +1,14 @@
 """``ccsight compare``: the main job."""
 
 import os
-import shlex
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
 from ccsight.cli.options import json_option, out_option, verbose_option
+from ccsight.errors import UsageError
 
 
 @click.command()
@@ -59,17 +60,27 @@ def compare(
     from ccsight.campaign import compare as job
 
     if resume is not None:
-        run = job.reopen(results, resume)
+        _refuse_other_orders(click.get_current_context())
+        run, kernels = job.reopen(results, resume)
     else:
         request = job.Request((old, new), machines or DEFAULT_MACHINES, _again(old, new, machines))
         if dry_run:
             return job.show_plan(request, as_json=as_json)
-        run = job.start(results, request)
-    return job.carry_out(run, workers=workers, as_json=as_json, verbose=verbose)
+        run, kernels = job.start(results, request)
+    return job.carry_out(run, kernels, job.Manner(workers, as_json, verbose))
 
 
 def _again(old: str, new: str, machines: tuple[str, ...]) -> tuple[str, ...]:
     words = ["ccsight", "compare", old, new]
     for machine in machines:
         words += ["--on", machine]
-    return tuple(shlex.quote(word) for word in words)
+    return tuple(words)
+
+
+def _refuse_other_orders(context: click.Context) -> None:
+    """A run that goes on has its kernels and machines: naming others would be ignored, so it is refused."""
+    names = ("old", "new", "machines", "dry_run")
+    told = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if told:
+        fact = "--resume takes kernels and machines from the run"
+        raise UsageError(fact, evidence=f"given as well: {', '.join(told)}")

@@ -21,13 +21,16 @@ def diff(old: Path, new: Path, as_json: bool, verbose: bool) -> int:
     Example:
       ccsight diff results/RUN/captures/CELL-A/1 results/RUN/captures/CELL-B/1
     """
+    from ccsight.checks.verdict import comparisons
     from ccsight.evidence.run import read_capture
     from ccsight.report import as_json as json_report
     from ccsight.report import console, terminal
+    from ccsight.status import exit_code
 
-    captures = [read_capture(path / "capture.json" if path.is_dir() else path) for path in (old, new)]
+    before, after = (read_capture(path / "capture.json" if path.is_dir() else path) for path in (old, new))
+    cases = comparisons(before, after)
     if as_json:
-        console.write_bytes(json_report.difference(*captures))
+        console.write_bytes(json_report.difference(before, after, cases))
     else:
-        console.output().print(terminal.render_diff(*captures, verbose=verbose))
-    return 0
+        console.output().print(terminal.render_diff(before, after, cases, verbose=verbose))
+    return exit_code(case.status for case in cases)

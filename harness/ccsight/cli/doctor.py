@@ -18,7 +18,7 @@ def doctor(as_json: bool) -> int:
 
     found = examine()
     if as_json:
-        console.write_bytes(listings.document(found))
+        console.write_bytes(listings.document(needs=found))
     else:
         console.output().print(listings.needs(found))
     return ExitCode.OK if all(need.met for need in found) else ExitCode.NOT_OBSERVED

@@ -1,25 +1,60 @@
-"""``ccsight kernels``: list the kernels that can be had."""
+"""``ccsight kernels``: the kernels that can be had, those that the store holds, and how to be rid of them."""
 
 import click
 
 from ccsight.cli.options import json_option
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--refresh", is_flag=True, help="Ask the package archive anew; else its last answer is used.")
 @json_option
-def kernels(refresh: bool, as_json: bool) -> None:
-    """List the kernel series that the package archive has for arm64, the newest version of each.
+@click.pass_context
+def kernels(context: click.Context, refresh: bool, as_json: bool) -> None:
+    """List the kernels that can be had, and those that the store holds.
 
-    The spec in the first column is what other verbs take. The archive is the one that this system's
-    apt is set up for; CCSIGHT_MIRROR, CCSIGHT_SECURITY_MIRROR and CCSIGHT_KEYRING name another.
+    First the series that the package archive has for arm64, the newest version of each; the spec in
+    the first column is what other verbs take. The archive is the one that this system's apt is set up
+    for; CCSIGHT_MIRROR, CCSIGHT_SECURITY_MIRROR and CCSIGHT_KEYRING name another.
+
+    Then what is in the cache: kernels that were fetched or built, and build folders, with their sizes
+    and how long ago they were used.
     """
+    if context.invoked_subcommand:
+        return
     from ccsight.deadline import Deadline
+    from ccsight.kernels import stock
     from ccsight.kernels.available import available
     from ccsight.report import console, listings
 
-    found = available(Deadline(600), console.narrate, refresh=refresh)
+    series = available(Deadline(600), console.narrate, refresh=refresh)
+    held = stock.held()
     if as_json:
-        console.write_bytes(listings.document(found))
+        console.write_bytes(listings.document(archive=series, store=held))
     else:
-        console.output().print(listings.kernels(found))
+        console.output().print((*listings.kernels(series), *listings.stock(held)))
+
+
+@kernels.command()
+@click.option(
+    "--older-than",
+    "days",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="DAYS",
+    help="Remove what was not used for so many days; 0 removes everything.",
+)
+@json_option
+def prune(days: float, as_json: bool) -> None:
+    """Remove kernels and build folders that were not used lately.
+
+    Everything removed is fetched or built again when it is asked for. What another process uses stays.
+    """
+    from ccsight.kernels import stock
+    from ccsight.report import console, listings
+
+    gone = stock.prune(days)
+    if as_json:
+        console.write_bytes(listings.document(removed=gone))
+    else:
+        console.output().print(listings.pruned(gone))

@@ -18,6 +18,6 @@ def machines(as_json: bool) -> None:
 
     found = known(Deadline(600), console.narrate)
     if as_json:
-        console.write_bytes(listings.document(found))
+        console.write_bytes(listings.document(machines=found))
     else:
         console.output().print(listings.machines(found))

@@ -4,12 +4,17 @@ A *capture* is everything that one boot of one cell said. It holds no judgement:
 recomputed from it (see ``checks``).
 """
 
+import hashlib
+import re
 from enum import StrEnum
 from typing import TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+_PLAIN = re.compile(r"[A-Za-z0-9.:-]{1,48}")
+_ODD = re.compile(r"[^A-Za-z0-9.-]")
 
 #: Raised with every change of the types below that an old reader or an old run would notice.
 SCHEMA = 1
@@ -82,6 +87,29 @@ class Package(Record, frozen=True):
     sha256: str
 
 
+class PatchFacts(Record, frozen=True):
+    """A patch that was applied: its subject (or file name) and the hash of what was applied."""
+
+    subject: str
+    sha256: str
+
+
+class BuildFacts(Record, frozen=True):
+    """What a kernel was built from. Equal ``code_sha256`` means: the same code, whatever the build-ids say.
+
+    ``tree`` is the git tree id of the patched source, ``config_sha256`` that of the resolved .config
+    without its salt.
+    """
+
+    source: str
+    tree: str
+    patches: tuple[PatchFacts, ...]
+    fragments: tuple[str, ...]
+    config_sha256: str
+    toolchain: str
+    code_sha256: str
+
+
 class KernelFacts(Record, frozen=True):
     """Which kernel it was: what was asked for, and what the running one said of itself."""
 
@@ -92,6 +120,7 @@ class KernelFacts(Record, frozen=True):
     build_id: str
     image_sha256: str
     packages: tuple[Package, ...] = ()
+    build: BuildFacts | None = None
 
 
 class Cpu(Record, frozen=True):
@@ -156,8 +185,15 @@ class Capture(Record, frozen=True):
 
 
 def slug(spec: str) -> str:
-    """Return a spec as a file name: everything but letters, digits, ``.`` and ``-`` becomes ``_``."""
-    return "".join(char if char.isalnum() or char in ".-" else "_" for char in spec)
+    """Return a spec as a file name that no other spec has: readable where it is short and plain.
+
+    A colon becomes ``_``. A spec with anything else that does not fit a file name, or a long one, is
+    cut and ends in a hash of itself.
+    """
+    if _PLAIN.fullmatch(spec):
+        return spec.replace(":", "_")
+    digest = hashlib.sha256(spec.encode()).hexdigest()[:8]
+    return f"{_ODD.sub('_', spec)[:40]}-{digest}"
 
 
 def to_json(value: object) -> bytes:

@@ -1,25 +1,37 @@
 """A run's folder: the plan, what was observed, and what was judged.
 
     run.json                          the whole plan; written before anything boots
-    cases.jsonl                       one judgement a line, appended as it is made; the last of a key counts
+    cases.jsonl                       a log: one judgement a line, appended as it is made
     captures/CELL/BOOT/capture.json   what a boot said, parsed; beside it the raw streams
     captures/CELL/BOOT/failure.json   instead: why a boot said nothing
     consoles/CELL-BOOT.log            the machine's console
 
-A planned case without a row reads MISS, so a killed run says of itself what it is.
+Verdicts are made anew from the captures whenever a run is read: a planned case without evidence is MISS, so a
+killed run says of itself what it is.
 """
 
 import secrets
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from ccsight import __version__
 from ccsight.errors import CcsightError, EvidenceError, UsageError
-from ccsight.evidence.cases import Case, PlannedCase, missing
-from ccsight.evidence.model import SCHEMA, Capture, Cell, Package, Record, T, from_json, to_json, to_json_line
+from ccsight.evidence.cases import Case, PlannedCase
+from ccsight.evidence.model import (
+    SCHEMA,
+    BuildFacts,
+    Capture,
+    Cell,
+    Package,
+    Record,
+    T,
+    from_json,
+    to_json,
+    to_json_line,
+)
 from ccsight.status import Status
 from ccsight.store import explain, write_atomically
 
@@ -33,6 +45,7 @@ class PlannedKernel(Record, frozen=True):
     release: str
     image_sha256: str
     packages: tuple[Package, ...] = ()
+    build: BuildFacts | None = None
 
 
 class Plan(Record, frozen=True):
@@ -97,7 +110,7 @@ class Run:
     @classmethod
     def open(cls, folder: Path) -> "Run":
         """Open a run that is there. Raises EvidenceError when run.json is missing or malformed."""
-        return cls(folder, _read(folder / "run.json", Plan))
+        return cls(folder, _of_this_schema(_read(folder / "run.json", Plan), folder))
 
     def boot_folder(self, cell: Cell, boot: int = 1) -> Path:
         """Return the folder of one boot of a cell."""
@@ -108,9 +121,17 @@ class Run:
         return self.folder / "consoles" / f"{cell.id}-{boot}.log"
 
     def capture(self, cell: Cell) -> Capture | None:
-        """Return a cell's capture, or None where there is none."""
+        """Return a cell's capture, or None where there is none.
+
+        Raises EvidenceError for one that is malformed, or another cell's.
+        """
         path = self.boot_folder(cell) / "capture.json"
-        return _read(path, Capture) if path.is_file() else None
+        if not path.is_file():
+            return None
+        found = read_capture(path)
+        if found.cell != cell:
+            raise EvidenceError(f"{path} is of another cell", evidence=f"it is of {found.cell.title}")
+        return found
 
     def failure(self, cell: Cell) -> Failure | None:
         """Return why a cell has no capture, or None where nothing was written down."""
@@ -127,30 +148,12 @@ class Run:
         write_atomically(folder / name, content)
 
     def append(self, case: Case) -> None:
-        """Add a judgement, on a line of its own even after the half line of a killed run."""
+        """Log a judgement, on a line of its own even after the half line of a killed run."""
         try:
             with (self.folder / "cases.jsonl").open("ab") as file:
                 file.write(b"\n" + to_json_line(case))
         except OSError as error:
             raise explain(error, self.folder) from error
-
-    def cases(self) -> tuple[Case, ...]:
-        """Return one case for each planned one, in the plan's order; those without a row are MISS."""
-        rows = {case.key: case for case in self._rows()}
-        return tuple(
-            rows.get(planned.key) or missing(planned, "never judged: the run was interrupted")
-            for planned in self.plan.cases
-        )
-
-    def _rows(self) -> Iterator[Case]:
-        path = self.folder / "cases.jsonl"
-        if not path.is_file():
-            return
-        lines = path.read_bytes().splitlines(keepends=True)
-        for number, line in enumerate(lines, 1):
-            # A kill in the middle of a write leaves half a line; its case is then without a row.
-            if line.endswith(b"}\n"):
-                yield _parse(line, Case, f"{path}:{number}")
 
 
 def plan(
@@ -181,7 +184,7 @@ def find_run(results: Path, name: str = "latest") -> Run:
     for folder in (Path(name), results / name):
         if (folder / "run.json").is_file():
             return Run.open(folder)
-    runs = sorted(path.parent for path in results.glob("*/run.json"))
+    runs = sorted(path.parent for path in results.glob("[0-9]*/run.json"))
     if Path(name).name == "latest" and runs:
         return Run.open(runs[-1])
     known = ", ".join(run.name for run in runs[-3:])
@@ -194,7 +197,19 @@ def find_run(results: Path, name: str = "latest") -> Run:
 
 def read_capture(path: Path) -> Capture:
     """Return the capture in a file. Raises EvidenceError."""
-    return _read(path, Capture)
+    return _of_this_schema(_read(path, Capture), path)
+
+
+Versioned = TypeVar("Versioned", Plan, Capture)
+
+
+def _of_this_schema(evidence: Versioned, where: Path) -> Versioned:
+    if evidence.schema != SCHEMA:
+        raise EvidenceError(
+            f"{where} has schema {evidence.schema}; this ccsight reads {SCHEMA}",
+            next_step="read it with the ccsight that wrote it",
+        )
+    return evidence
 
 
 def _read(path: Path, kind: type[T]) -> T:

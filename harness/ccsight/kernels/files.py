@@ -6,6 +6,7 @@ Only a compressed one is copied: unpacked, into the cache.
 import hashlib
 from pathlib import Path
 
+from ccsight import specs
 from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import image, stored
@@ -28,8 +29,12 @@ def resolve(spec: Spec, deadline: Deadline, report: tools.Report) -> Kernel:
 
 
 def pin(kernel: Kernel) -> str:
-    """Return the spec itself: what the file holds is compared by its hash."""
-    return kernel.spec.text
+    """Return the spec with its paths made absolute: what the file holds is compared by its hash."""
+    options = tuple(
+        (key, str(Path(value).expanduser().absolute()) if key == "modules" else value)
+        for key, value in kernel.spec.options
+    )
+    return specs.render("image", str(Path(kernel.spec.value).expanduser().absolute()), options)
 
 
 def _identity(path: Path) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccsight.evidence.model import Package
+from ccsight.evidence.model import BuildFacts, Package
 from ccsight.specs import Spec
 
 
@@ -25,5 +25,6 @@ class Kernel:
     build_ids: frozenset[str]
     modules: Path | None = None
     packages: tuple[Package, ...] = ()
+    build: BuildFacts | None = None
     append: str = ""
     banner: str = ""

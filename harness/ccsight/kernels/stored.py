@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
-from ccsight.evidence.model import Package
+from ccsight.evidence.model import BuildFacts, Package
 from ccsight.kernels import image
 from ccsight.kernels.model import Kernel
 from ccsight.specs import Spec
 from ccsight.store import write_atomically
 
-_ABOUT = "kernel.json"
+ABOUT = "kernel.json"
+#: The store's folder of kernels that were built here.
+BUILT = "built"
 
 
 class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -23,12 +26,24 @@ class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     build_ids: tuple[str, ...]
     modules: str = ""
     packages: tuple[Package, ...] = ()
+    build: BuildFacts | None = None
 
 
 def write(folder: Path, path: Path, modules: str = "", packages: tuple[Package, ...] = ()) -> None:
     """Identify the Image at ``path`` and write the ``kernel.json`` of a folder."""
+    _write(folder, identified(folder, path, modules, packages))
+
+
+def write_built(folder: Path, path: Path, build_id: str, build: BuildFacts) -> None:
+    """Write the ``kernel.json`` of a kernel that was built here, whose build-id is known from its vmlinux."""
+    about = identified(folder, path)
+    _write(folder, structs.replace(about, build_ids=(build_id,), build=build))
+
+
+def identified(folder: Path, path: Path, modules: str = "", packages: tuple[Package, ...] = ()) -> Stored:
+    """Return what an Image says of itself, for the ``kernel.json`` of a folder."""
     who = image.identify(path)
-    about = Stored(
+    return Stored(
         release=who.release,
         banner=who.banner,
         image=str(path.relative_to(folder) if path.is_relative_to(folder) else path),
@@ -37,12 +52,15 @@ def write(folder: Path, path: Path, modules: str = "", packages: tuple[Package, 
         modules=modules,
         packages=packages,
     )
-    write_atomically(folder / _ABOUT, msgspec.json.format(msgspec.json.encode(about), indent=2))
+
+
+def _write(folder: Path, about: Stored) -> None:
+    write_atomically(folder / ABOUT, msgspec.json.format(msgspec.json.encode(about), indent=2))
 
 
 def read(folder: Path) -> Stored:
     """Return the ``kernel.json`` of a folder."""
-    return msgspec.json.decode((folder / _ABOUT).read_bytes(), type=Stored)
+    return msgspec.json.decode((folder / ABOUT).read_bytes(), type=Stored)
 
 
 def kernel(spec: Spec, folder: Path, modules: Path | None = None) -> Kernel:
@@ -58,5 +76,6 @@ def kernel(spec: Spec, folder: Path, modules: Path | None = None) -> Kernel:
         build_ids=frozenset(about.build_ids),
         modules=modules or (folder / about.modules if about.modules else None),
         packages=about.packages,
+        build=about.build,
         append=" ".join(spec.all("append")),
     )

@@ -67,12 +67,14 @@ def _coherence(old: View, new: View) -> Iterator[str]:
     (old_ctr, old_clidr), (new_ctr, new_clidr) = pairs
     if old_ctr is None or new_ctr is None or old_clidr is None or new_clidr is None:
         return
+    effective = [effective_idc(ctr, clidr) for ctr, clidr in ((old_ctr, old_clidr), (new_ctr, new_clidr))]
     for name, duty in (("IDC", "clean the data cache"), ("DIC", "invalidate the instruction cache")):
         before, after = (CTR_EL0.field(name).extract(ctr) for ctr in (old_ctr, new_ctr))
         if before != after:
             verb = "need not" if after else "must"
-            yield f"CTR_EL0.{name} {before} → {after}: the guest {verb} {duty} before it runs new code"
-    effective = [effective_idc(ctr, clidr) for ctr, clidr in ((old_ctr, old_clidr), (new_ctr, new_clidr))]
+            same = name == "IDC" and effective[0] == effective[1]
+            rest = "; Linux acts the same, by LoC and LoUU" if same else ""
+            yield f"CTR_EL0.{name} {before} → {after}: the guest {verb} {duty} before it runs new code{rest}"
     if effective[0] != effective[1]:
         yield (
             f"the IDC that a Linux guest acts upon changes from {effective[0]} to {effective[1]}: "

@@ -32,7 +32,7 @@ _PORT_ATTEMPTS = 5
 _COMMAND_LINE = ("console=ttyAMA0", "panic=-1", "cryptomgr.notests")
 
 #: How ``mode=`` reads on the kernel's command line.
-_MODES = {"vhe": "", "nvhe": "kvm-arm.mode=nvhe", "protected": "kvm-arm.mode=protected"}
+_MODES = {"": "", "nvhe": "kvm-arm.mode=nvhe", "protected": "kvm-arm.mode=protected"}
 
 #: QEMU's own switch for pointer authentication that is quick to emulate; the other models have none.
 _PROPERTIES = {"max": ",pauth-impdef=on"}
@@ -46,7 +46,7 @@ class Board:
     cpus: int = 2
     memory: int = 512  #: MiB
     mte: bool = False
-    mode: str = "vhe"
+    mode: str = ""  #: "" is the kernel's own choice: VHE where the CPU has it
 
 
 #: Option -> how its value is read. A new option is a row here and a field above.
@@ -54,10 +54,10 @@ _READERS: dict[str, Callable[[str], object]] = {
     "cpus": int,
     "memory": int,
     "mte": {"on": True, "off": False}.__getitem__,
-    "mode": lambda text: next(mode for mode in _MODES if mode == text),
+    "mode": lambda text: next(mode for mode in _MODES if mode and mode == text),
 }
 OPTIONS = frozenset(_READERS)
-_EXAMPLES = {"cpus": "1 to 8", "memory": "MiB, from 256", "mte": "on or off", "mode": ", ".join(_MODES)}
+_EXAMPLES = {"cpus": "1 to 8", "memory": "MiB, from 256", "mte": "on or off", "mode": "nvhe or protected"}
 
 
 def board(spec: Spec) -> Board:
@@ -133,7 +133,14 @@ class EmulatedMachine:
             host = self._login(emulator, secret, clock)
             stack.callback(host.close)
             seconds = {"boot": ready - began, "ssh": time.monotonic() - ready}
-            yield Booted(host, token, f"QEMU {tool.version_text} ({tool.provenance})", emulator.argv, seconds)
+            yield Booted(
+                host,
+                token,
+                self._board.cpus,
+                f"QEMU {tool.version_text} ({tool.provenance})",
+                emulator.argv,
+                seconds,
+            )
 
     def _started(self, argv: list[str], initrd: BinaryIO, console: Path, clock: Deadline) -> Emulator:
         """Return a QEMU whose guest is ready; another port is tried where somebody was quicker."""

@@ -37,12 +37,13 @@ class Host(Protocol):
 class Booted:
     """A machine that runs the kernel it was given, as far as the machine itself can prove it.
 
-    ``boot_token`` is a word that only this boot's kernel command line carries ("" where a machine
-    cannot take one). ``emulator`` and ``argv`` are provenance, empty for real machines.
+    ``boot_token`` is a word that only this boot's kernel command line carries. ``cpus`` is how many there
+    must be. ``emulator`` and ``argv`` are provenance, empty for real machines.
     """
 
     host: Host
     boot_token: str
+    cpus: int
     emulator: str = ""
     argv: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)

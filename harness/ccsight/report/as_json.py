@@ -18,7 +18,6 @@ import msgspec
 
 from ccsight.arm64.caches import human_size, listed
 from ccsight.arm64.kvm_ids import ccsidr_selector
-from ccsight.checks import COMPARISONS, judge
 from ccsight.evidence.cases import Case, Finding, PlannedCase
 from ccsight.evidence.model import (
     SCHEMA,
@@ -152,10 +151,8 @@ def document(result: Result) -> bytes:
     )
 
 
-def difference(old: Capture, new: Capture) -> bytes:
-    """Return two captures compared, as JSON: a :class:`Difference`."""
-    cells = (old.cell.id, new.cell.id)
-    cases = tuple(judge(PlannedCase(check=check, cells=cells), (old, new)) for check in sorted(COMPARISONS))
+def difference(old: Capture, new: Capture, cases: tuple[Case, ...]) -> bytes:
+    """Return two captures compared, as JSON: a :class:`Difference`; ``cases`` are the comparisons of both."""
     return to_json(
         Difference(
             schema=SCHEMA,

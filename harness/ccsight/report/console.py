@@ -35,6 +35,13 @@ _STYLES = {
 }
 
 
+class _Console(Console):
+    """A console that lets the caller know when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Output:
     """Where results go."""
 
@@ -105,7 +112,7 @@ def _console(file: TextIO) -> Console:
     if isinstance(file, io.TextIOWrapper):
         file.reconfigure(errors="replace")  # an arrow is no reason to crash in a Latin-1 locale
     fits = file.isatty() or "COLUMNS" in os.environ
-    return Console(
+    return _Console(
         file=file,
         width=None if fits else _PIPE_WIDTH,
         highlight=False,

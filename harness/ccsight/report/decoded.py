@@ -7,7 +7,7 @@ from ccsight.arm64.caches import Layout, geometry, human_size, listed
 from ccsight.arm64.registers import REGISTERS, Field, Register, base_name
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import UsageError
-from ccsight.evidence.model import Hex, Record, to_json
+from ccsight.evidence.model import SCHEMA, Hex, Record, to_json
 from ccsight.report.blocks import Block, Grid, Line, Page, Tone, grid, line, spans
 
 
@@ -159,6 +159,7 @@ def _field_grid(decoded: Decoded) -> Grid:
 class Layouts(Record, frozen=True):
     """What ``ccsight decode --json`` prints: the value under each layout that its register may have."""
 
+    schema: int
     register: str
     value: Hex
     layouts: tuple[Decoded, ...]
@@ -166,4 +167,4 @@ class Layouts(Record, frozen=True):
 
 def document(reading: str, value: int) -> bytes:
     """Return :class:`Layouts` as JSON."""
-    return to_json(Layouts(register=reading, value=Hex(value), layouts=decode(reading, value)))
+    return to_json(Layouts(schema=SCHEMA, register=reading, value=Hex(value), layouts=decode(reading, value)))

@@ -1,7 +1,10 @@
 """What every projection is given: the plan, the judgements and the evidence of one run."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from ccsight.checks.verdict import judged
+from ccsight.errors import EvidenceError
 from ccsight.evidence.cases import Case
 from ccsight.evidence.model import Capture, Cell
 from ccsight.evidence.run import Failure, Plan, Run
@@ -13,6 +16,7 @@ class Result:
     """A run as it can be read back from its folder; ``captures`` and ``failures`` go by cell id."""
 
     plan: Plan
+    folder: Path
     cases: tuple[Case, ...]
     captures: dict[str, Capture]
     failures: dict[str, Failure] = field(default_factory=dict)
@@ -44,7 +48,7 @@ class Result:
         return Failure(
             status=Status.MISS,
             fact="it never ran: the run was interrupted",
-            next_step=f"ccsight compare --resume {self.plan.id}",
+            next_step=f"ccsight compare --resume {self.folder}",
         )
 
     def cases_of(self, machine: str) -> tuple[Case, ...]:
@@ -55,12 +59,15 @@ class Result:
 
     @classmethod
     def of(cls, run: Run) -> "Result":
-        """Read a run's folder."""
-        captures = {cell.id: run.capture(cell) for cell in run.plan.cells}
-        failures = {cell.id: run.failure(cell) for cell in run.plan.cells}
-        return cls(
-            plan=run.plan,
-            cases=run.cases(),
-            captures={cell: capture for cell, capture in captures.items() if capture},
-            failures={cell: failure for cell, failure in failures.items() if failure},
-        )
+        """Read a run's folder and judge it; evidence that cannot be read is ERROR for its cell."""
+        captures: dict[str, Capture] = {}
+        failures: dict[str, Failure] = {}
+        for cell in run.plan.cells:
+            try:
+                capture, failure = run.capture(cell), run.failure(cell)
+            except EvidenceError as error:
+                capture, failure = None, Failure.of(error)
+            captures |= {cell.id: capture} if capture else {}
+            failures |= {cell.id: failure} if failure else {}
+        cases = tuple(judged(planned, captures, failures) for planned in run.plan.cases)
+        return cls(plan=run.plan, folder=run.folder, cases=cases, captures=captures, failures=failures)

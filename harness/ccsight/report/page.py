@@ -139,14 +139,14 @@ def _age(result: Result, kernel: str) -> str:
 
 
 def _machine(result: Result, machine: str) -> Machine:
-    pairs = [(kernel.spec, result.capture(machine, kernel.spec)) for kernel in result.plan.kernels]
+    pairs = [(kernel, result.capture(machine, kernel.spec)) for kernel in result.plan.kernels]
     captures = [capture for _, capture in pairs if capture]
     cases = [judged(result, case) for case in result.cases_of(machine)]
     return Machine(
         name=machine,
         anchor=f"machine-{slug(machine)}",
         caches=tuple(_caches(capture) for _, capture in pairs),
-        observed=tuple(_observed(_age(result, spec), capture) for spec, capture in pairs if capture),
+        observed=tuple(_observed(_age(result, kernel.spec), capture) for kernel, capture in pairs if capture),
         lost=result.unobserved(machine),
         rows=machine_rows(captures) if captures else (),
         laws=tuple(case for case in cases if len(case.case.cells) == 1),

@@ -1,10 +1,9 @@
 """A run, or two captures, as a terminal page: what failed, then a table and sentences for each machine."""
 
+import shlex
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from ccsight.arm64.registers import in_short
-from ccsight.checks import COMPARISONS, judge
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.model import Capture, Cell
 from ccsight.evidence.run import Failure, Plan, Run
@@ -24,6 +23,7 @@ from ccsight.report.wording import (
     gathered,
     known,
     meaning,
+    same_code,
     title,
     unexplained,
     version,
@@ -36,7 +36,7 @@ _AGES = ("old", "new")
 
 def announce(plan: Plan) -> None:
     """Say on stderr which run begins, and how to repeat it."""
-    console.narrate(f"run {plan.id}    {_amount(plan.cells, plan.cases)}    again: {' '.join(plan.argv)}")
+    console.narrate(f"run {plan.id}    {_amount(plan.cells, plan.cases)}    again: {shlex.join(plan.argv)}")
 
 
 def render_plan(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> Page:
@@ -44,7 +44,7 @@ def render_plan(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> Page:
     rows = [(spans(cell.machine), spans(cell.kernel)) for cell in cells]
     checks = dict.fromkeys(case.check for case in cases)
     return (
-        line(f"would take {_amount(cells, cases)}"),
+        line(f"would take {_amount(cells, cases)}", ("  (nothing was looked up or fetched)", Tone.DIM)),
         grid(rows),
         grid([(spans(check), spans(title(check))) for check in checks], fixed=1),
     )
@@ -54,51 +54,54 @@ def _amount(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> str:
     return f"{len(cells)} boots, {len(cases)} judgements"
 
 
-def render(result: Result, folder: Path, *, verbose: bool = False) -> Page:
-    """Return the page of a run that lies in ``folder``; ``verbose`` shows every field of every register."""
+def render(result: Result, *, verbose: bool = False) -> Page:
+    """Return the page of a run; ``verbose`` shows every field of every register."""
     page: list[Block] = [*_header(result), Line()]
     for case in failing(result):
-        page += [*_failed(result, case, folder), Line()]
+        page += [*_failed(result, case), Line()]
     for machine in result.plan.machines:
         page += [*_machine(result, machine, verbose), Line()]
     page += _known(result)
-    page += _footer(result, folder)
+    page += _footer(result)
     return tuple(page)
 
 
-def render_diff(old: Capture, new: Capture, *, verbose: bool = False) -> Page:
-    """Return the page that compares two captures of any runs, machines and kernels."""
+def render_diff(old: Capture, new: Capture, cases: Sequence[Case], *, verbose: bool = False) -> Page:
+    """Return the page that compares two captures of any runs, machines and kernels; ``cases`` are of both."""
     rows = []
     for age, capture in zip(_AGES, (old, new), strict=True):
         names = spans(f"{capture.kernel.spec} on {capture.cell.machine}")
         rows.append(
             (spans((age, Tone.DIM)), names, spans(capture.kernel.release), spans(observed(capture).says))
         )
-    planned = [PlannedCase(check=check, cells=(old.cell.id, new.cell.id)) for check in sorted(COMPARISONS)]
     return (
         grid(rows, indent=0, fixed=2),
         Line(),
         _table((old, new), [f"{old.kernel.spec}", f"{new.kernel.spec}"], verbose),
         Line(),
-        _comparisons([judge(case, (old, new)) for case in planned]),
+        _comparisons(cases),
     )
 
 
 def _header(result: Result) -> Iterator[Block]:
     plan = result.plan
-    again = spans(("again: ", Tone.DIM), " ".join(plan.argv))
+    again = spans(("again: ", Tone.DIM), shlex.join(plan.argv))
     yield Flow((spans(("run ", Tone.DIM), (plan.id, Tone.STRONG)), again))
     rows = []
     for number, kernel in enumerate(plan.kernels):
         said = " / ".join(behaviour.title for behaviour in behaviours(result, kernel)) or "was never observed"
         age = _AGES[number] if len(plan.kernels) == len(_AGES) else ""
         rows.append(
-            (spans((age, Tone.DIM)), spans((kernel.spec, Tone.STRONG)), spans(version(kernel)), spans(said))
+            (spans((age, Tone.DIM)), spans((kernel.label, Tone.STRONG)), spans(version(kernel)), spans(said))
         )
     yield grid(rows, indent=0, fixed=3)
+    if same_code(plan):
+        yield line(
+            ("both kernels run the same code: their sources differ in nothing that is built", Tone.CAUTION)
+        )
 
 
-def _failed(result: Result, case: Case, folder: Path) -> Iterator[Block]:
+def _failed(result: Result, case: Case) -> Iterator[Block]:
     yield Flow(
         (
             spans(("FAIL", Tone.BAD), f"  {case.check}  ", (title(case.check), Tone.STRONG)),
@@ -113,7 +116,7 @@ def _failed(result: Result, case: Case, folder: Path) -> Iterator[Block]:
     yield grid(rows, indent=6)
     yield line("      ", (bug_class(case.check), Tone.CAUTION))
     for cell in case.cells:
-        capture = Run(folder, result.plan).boot_folder(result.cell(cell)) / "capture.json"
+        capture = Run(result.folder, result.plan).boot_folder(result.cell(cell)) / "capture.json"
         yield line(("      evidence  ", Tone.DIM), str(capture))
 
 
@@ -121,10 +124,10 @@ def _machine(result: Result, machine: str, verbose: bool) -> Iterator[Block]:
     yield line((machine, Tone.STRONG))
     for cell, failure in result.unobserved(machine):
         yield from _lost(cell, failure)
-    seen = [(kernel.spec, result.capture(machine, kernel.spec)) for kernel in result.plan.kernels]
-    present = [(spec, capture) for spec, capture in seen if capture]
+    seen = [(kernel.label, result.capture(machine, kernel.spec)) for kernel in result.plan.kernels]
+    present = [(label, capture) for label, capture in seen if capture]
     if present:
-        yield _table([capture for _, capture in present], [spec for spec, _ in present], verbose)
+        yield _table([capture for _, capture in present], [label for label, _ in present], verbose)
     if len(present) == len(seen):
         yield Line()
         cases = [case for case in result.cases_of(machine) if len(case.cells) > 1]
@@ -209,7 +212,7 @@ def _by_index(name: str) -> tuple[str, int]:
     return base, int(index.rstrip("]") or -1) if index else -1
 
 
-def _footer(result: Result, folder: Path) -> Iterator[Block]:
+def _footer(result: Result) -> Iterator[Block]:
     counts = Counts.of(result.cases)
     laws: list[str | Span | tuple[str, Tone]] = ["laws ", (f"{counts.passed} pass", Tone.GOOD)]
     for number, word in ((counts.failed, "fail"), (counts.missing, "missing")):
@@ -219,7 +222,7 @@ def _footer(result: Result, folder: Path) -> Iterator[Block]:
         (
             spans(*laws),
             spans(f"comparisons {counts.done} done"),
-            spans(("report ", Tone.DIM), str(folder / "report.html")),
-            spans(("details ", Tone.DIM), f"ccsight show {result.plan.id} -v"),
+            spans(("report ", Tone.DIM), str(result.folder / "report.html")),
+            spans(("details ", Tone.DIM), f"ccsight show {result.folder} -v"),
         )
     )

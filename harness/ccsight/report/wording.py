@@ -10,7 +10,7 @@ from ccsight.checks import named
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import Case, Finding
 from ccsight.evidence.model import Capture, Cell
-from ccsight.evidence.run import PlannedKernel
+from ccsight.evidence.run import Plan, PlannedKernel
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.report.model import Result
 from ccsight.status import Status
@@ -157,3 +157,9 @@ class Counts:
             skipped=statuses.count(Status.SKIP),
             done=statuses.count(Status.DONE),
         )
+
+
+def same_code(plan: Plan) -> bool:
+    """Tell whether kernels that were built here run the same code, whatever their sources and build-ids."""
+    codes = {kernel.build.code_sha256 if kernel.build else "" for kernel in plan.kernels}
+    return len({kernel.spec for kernel in plan.kernels}) > 1 and len(codes) == 1 and codes != {""}

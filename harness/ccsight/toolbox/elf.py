@@ -1,12 +1,15 @@
 """What an ELF file needs to run: its loader and its libraries. The only door to pyelftools."""
 
+import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection
 from elftools.elf.segments import InterpSegment
 
 from ccsight.errors import ArchiveError
@@ -44,6 +47,32 @@ def section(content: bytes, name: str) -> bytes:
     except ELFError as error:
         raise ValueError(f"not an ELF object: {error}") from error
     return bytes(found.data()) if found else b""
+
+
+def build_id(path: Path) -> str:
+    """Return the GNU build-id of a program or kernel in hex. Raises ValueError when it has none."""
+    with path.open("rb") as file:
+        for part in ELFFile(file).iter_sections():
+            if isinstance(part, NoteSection):
+                for note in part.iter_notes():
+                    if note["n_type"] == "NT_GNU_BUILD_ID":
+                        return str(note["n_desc"])
+    raise ValueError(f"{path} has no GNU build-id")
+
+
+def code_sha256(path: Path) -> str:
+    """Return a hash over all that a program loads but its notes, where identities are kept.
+
+    Two kernels with the same one run the same code, whatever their build-ids say.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for part in ELFFile(file).iter_sections():
+            loaded = part["sh_flags"] & SH_FLAGS.SHF_ALLOC and part["sh_type"] != "SHT_NOBITS"
+            if loaded and not isinstance(part, NoteSection) and not part.name.startswith(".notes"):
+                digest.update(f"{part.name} {part['sh_addr']:#x} {part['sh_size']}\n".encode())
+                digest.update(part.data())
+    return digest.hexdigest()
 
 
 def libraries(folder: Path) -> dict[str, Path]:

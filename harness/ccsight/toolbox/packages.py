@@ -99,12 +99,11 @@ def _quoted(remote: Remote) -> str:
 
 
 def _not_had(remote: Remote, why: str) -> ArchiveError:
-    kind = PackageGone if _GONE.search(why) else ArchiveError
-    return kind(
-        f"{remote.package} {remote.version} cannot be downloaded",
-        evidence=why,
-        next_step=tools.REACH,
-    )
+    what = f"{remote.package} {remote.version}"
+    if _GONE.search(why):
+        fact = f"the archive lists {what}, but does not have it"
+        return PackageGone(fact, evidence=why, next_step="name another version: ccsight kernels --refresh")
+    return ArchiveError(f"{what} cannot be downloaded", evidence=why, next_step=tools.REACH)
 
 
 def _verify(remote: Remote) -> None:

@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import os
+import shlex
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from command import Said, ccsight, descendants, running, start
+from command import ARGV, Said, ccsight, descendants, running, start
 
 from ccsight.deadline import Deadline
 from ccsight.store import locked
@@ -103,6 +105,41 @@ def test_diff_needs_no_machine(main_job):
     assert "0x82000023" in said.stdout
 
 
+def test_a_diff_of_nothing_is_no_success(main_job, tmp_path):
+    folder, _ = main_job
+    (path, *_) = folder.glob("results/*/captures/*n1*/1/capture.json")
+    document = json.loads(path.read_text()) | {"views": []}
+    (tmp_path / "blind.json").write_text(json.dumps(document))
+    assert ccsight("diff", str(path), str(tmp_path / "blind.json"), cwd=folder).code == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("compare", "deb:6.1", "deb:6.1"), "are the same"),
+        (("compare", "--resume", "latest", "--dry-run"), "given as well: dry_run"),
+        (("compare", "deb:6.5"), "series: 5.10"),
+        (("compare", "--on", "emulated:neoverse-m1"), "neoverse-v1"),
+        (("compar",), "'compare'"),
+        (("show", "no-such-run"), "no run 'no-such-run'"),
+    ],
+)
+def test_bad_calls_say_what_is_wrong_and_exit_2(main_job, args, said):
+    folder, _ = main_job
+    done = ccsight(*args, cwd=folder)
+    assert (done.code, said in done.stderr) == (2, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_output_that_nobody_takes_is_no_verdict_on_a_kernel(main_job):
+    folder, _ = main_job
+    for to in ("| head -1 >/dev/null; exit ${PIPESTATUS[0]}", "> /dev/full", ">&-"):
+        code = " ".join([*map(shlex.quote, ARGV), "show", "-v", to])
+        done = subprocess.run(["bash", "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 3), (to, done.stderr)
+        assert "Traceback" not in done.stderr, to
+
+
 @pytest.mark.parametrize(
     ("append", "fact"),
     [
@@ -158,7 +195,7 @@ def test_a_killed_worker_costs_time_not_the_run(tmp_path):
 
 
 def test_two_runs_at_once_share_a_cache(tmp_path):
-    calls = [start("compare", "deb:6.1", "deb:6.1", *ONE_MACHINE, cwd=tmp_path) for _ in range(2)]
+    calls = [start("compare", "deb:6.1", "deb:6.1,name=again", *ONE_MACHINE, cwd=tmp_path) for _ in range(2)]
     for call in calls:
         _, stderr = call.communicate(timeout=300)
         assert call.returncode == 0, stderr

@@ -1,15 +1,19 @@
 """Results made of recorded captures of Debian's 6.1 and 6.12 on QEMU's CPU models, judged for real."""
 
+from pathlib import Path
+
 import msgspec
 from recorded import bent, capture
 
-from ccsight.checks import COMPARISONS, LAWS, judge
-from ccsight.evidence.cases import Case, PlannedCase, missing
+from ccsight.checks import COMPARISONS, LAWS
+from ccsight.checks.verdict import judged
+from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.model import Capture, Cell, Package, Vantage
 from ccsight.evidence.run import Failure, Plan, PlannedKernel, plan
 from ccsight.report.model import Result
 from ccsight.status import Status
 
+FOLDER = Path("results/2026-11-22-081201-7f3a")
 OLD, NEW = "deb:6.1", "deb:6.12"
 MACHINES = ("emulated:cortex-a57", "emulated:neoverse-n1", "emulated:neoverse-v1")
 NASTY = "\x1b[31m<script>alert(1)</script>[bold]\u202e]]>&"
@@ -53,18 +57,14 @@ def result_of(captures: list[Capture], failures: dict[Cell, Failure] | None = No
     for machine in machines:
         pair = tuple(Cell(machine=machine, kernel=kernel).id for kernel in (OLD, NEW))
         planned += [PlannedCase(check=check, cells=pair) for check in sorted(COMPARISONS)]
+    failed = {cell.id: failure for cell, failure in failures.items()}
     return Result(
         plan=_plan(tuple(machines), cells, tuple(planned)),
-        cases=tuple(_judged(case, by_cell) for case in planned),
+        folder=FOLDER,
+        cases=tuple(judged(case, by_cell, failed) for case in planned),
         captures=by_cell,
-        failures={cell.id: failure for cell, failure in failures.items()},
+        failures=failed,
     )
-
-
-def _judged(case: PlannedCase, captures: dict[str, Capture]) -> Case:
-    if all(cell in captures for cell in case.cells):
-        return judge(case, tuple(captures[cell] for cell in case.cells))
-    return missing(case, "a cell was not captured")
 
 
 def _plan(machines: tuple[str, ...], cells: tuple[Cell, ...], cases: tuple[PlannedCase, ...]) -> Plan:

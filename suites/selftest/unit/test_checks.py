@@ -117,6 +117,42 @@ def test_laws_miss_when_nobody_looked(check, vantage):
 
 
 @pytest.mark.parametrize("check", sorted(LAWS))
+def test_laws_miss_when_a_size_was_never_read(check):
+    case = verdict(check, bent(capture("neoverse-n1", "6.1"), GUEST, 1, CCSIDR_EL1_1=None))
+    assert case.status is Status.MISS
+
+
+def test_cr010_misses_a_line_that_could_not_be_read():
+    case = verdict("CR-010", bent(capture("neoverse-n1", "6.1"), GUEST, 0, CCSIDR_EL1_1="UNDEF"))
+    assert case.status is Status.MISS
+
+
+@pytest.mark.parametrize("check", [*sorted(LAWS), *sorted(COMPARISONS)])
+def test_a_vcpu_that_only_one_side_saw_is_a_miss(check):
+    real = capture("neoverse-n1", "6.1")
+    lists = real.register_lists[:1]
+    views = tuple(view for view in real.views if view.vcpu == 0)
+    for blind in (
+        msgspec.structs.replace(real, views=views),
+        msgspec.structs.replace(real, register_lists=lists),
+    ):
+        cells = (blind,) if check in LAWS else (real, blind)
+        assert verdict(check, *cells).status is Status.MISS
+    alone = msgspec.structs.replace(real, views=views, register_lists=lists)
+    if check in COMPARISONS:
+        assert verdict(check, alone, real).status is Status.MISS
+
+
+def test_cr014_names_the_vcpu_whose_list_differs():
+    real = capture("neoverse-v1", "6.1")
+    first, second = real.register_lists
+    fewer = msgspec.structs.replace(second, ids=second.ids[:-1])
+    case = verdict("CR-014", real, msgspec.structs.replace(real, register_lists=(first, fewer)))
+    assert case.outcome == "shrank"
+    assert {finding.where for finding in case.findings} == {"vCPU 1"}
+
+
+@pytest.mark.parametrize("check", sorted(LAWS))
 def test_laws_miss_without_any_view(check):
     nothing = msgspec.structs.replace(capture("neoverse-n1", "6.1"), views=())
     assert verdict(check, nothing).status is Status.MISS
@@ -126,7 +162,8 @@ def test_laws_miss_without_any_view(check):
     ("readings", "subject"),
     [
         ({"CCSIDR_EL1_2": "UNDEF"}, "L2"),
-        ({"CCSIDR_EL1_1": None}, "L1I"),
+        ({"CCSIDR_EL1_1": "ENOENT"}, "L1I"),
+        ({"CCSIDR_EL1_2": 0x0FFFFFFF}, "L2"),  # 32768 sets of 1024 ways of 2 KiB: no DC CISW can name them
         ({"CCSIDR_EL1_0": 0xFF0000001A}, "L1D"),  # 64-bit value, but CCIDX says 32-bit layout
         ({"CLIDR_EL1": 0x82000025}, "CLIDR_EL1.Ctype1"),
     ],

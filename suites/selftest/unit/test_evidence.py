@@ -1,16 +1,19 @@
 """Evidence on disk: strict, whole, and honest about what is missing. The schemas are current."""
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
+from recorded import capture
 
 from ccsight.campaign.planning import plan_comparison
 from ccsight.errors import EvidenceError, NoSpace, UsageError
 from ccsight.evidence.cases import Case
 from ccsight.evidence.model import Capture, Hex, Reading, View, from_json, slug, to_json
 from ccsight.evidence.run import Failure, Plan, PlannedKernel, Run, find_run
+from ccsight.report.model import Result
 from ccsight.status import Status
 
 SCHEMAS = Path(__file__).parents[3] / "results" / "schema"
@@ -35,27 +38,30 @@ def test_the_plan_holds_every_law_of_every_cell_and_every_comparison(run):
     assert len(set(keys)) == len(keys)
 
 
-def test_a_run_without_rows_is_all_miss(run):
-    assert {case.status for case in Run.open(run.folder).cases()} == {Status.MISS}
+def test_a_run_without_captures_is_all_miss_whatever_its_log_says(run):
+    for planned in run.plan.cases:
+        run.append(Case(check=planned.check, cells=planned.cells, status=Status.PASS))
+    assert {case.status for case in Result.of(Run.open(run.folder)).cases} == {Status.MISS}
 
 
-def test_the_last_row_of_a_case_counts_and_half_a_line_does_not(run):
-    first, second = run.plan.cases[:2]
-    for status in (Status.MISS, Status.PASS):
-        run.append(Case(check=first.check, cells=first.cells, status=status))
-    with (run.folder / "cases.jsonl").open("ab") as file:
-        file.write(b'{"check":"' + second.check.encode())
-    cases = {case.key: case for case in Run.open(run.folder).cases()}
-    assert cases[first.key].status is Status.PASS
-    assert cases[second.key].status is Status.MISS
-
-
-def test_a_row_after_half_a_line_still_counts(run):
+def test_the_log_stays_readable_after_half_a_line(run):
     first = run.plan.cases[0]
     with (run.folder / "cases.jsonl").open("ab") as file:
         file.write(b'{"check":"CR-0')
     run.append(Case(check=first.check, cells=first.cells, status=Status.PASS))
-    assert Run.open(run.folder).cases()[0].status is Status.PASS
+    last = (run.folder / "cases.jsonl").read_bytes().splitlines()[-1]
+    assert json.loads(last)["status"] == "PASS"
+
+
+def test_evidence_of_another_cell_or_schema_is_refused(run):
+    seen = capture("cortex-a57", "6.1")
+    run.write(run.plan.cells[1], "capture.json", to_json(seen))
+    with pytest.raises(EvidenceError, match="another cell"):
+        run.capture(run.plan.cells[1])
+    assert Status.ERROR in {case.status for case in Result.of(run).cases}
+    run.write(run.plan.cells[0], "capture.json", to_json(msgspec.structs.replace(seen, schema=99)))
+    with pytest.raises(EvidenceError, match="schema 99"):
+        run.capture(run.plan.cells[0])
 
 
 def test_a_failure_is_written_down_and_read_back(run):
@@ -75,6 +81,7 @@ def test_a_malformed_capture_is_an_error(run, content):
 
 
 def test_the_newest_run_is_found_and_unknown_ones_are_named(tmp_path, run):
+    shutil.copytree(SCHEMAS, tmp_path / "schema")
     assert find_run(tmp_path).plan.id == run.plan.id
     assert find_run(tmp_path, run.plan.id).folder == run.folder
     assert find_run(tmp_path / "elsewhere", str(run.folder)).folder == run.folder
@@ -115,8 +122,17 @@ def test_a_value_that_is_not_hex_is_refused(value):
 
 
 def test_slugs_are_file_names():
-    assert slug("deb:6.12,append=a/b c") == "deb_6.12_append_a_b_c"
+    assert slug("deb:6.12") == "deb_6.12"
+    assert slug("deb:6.12,append=a/b c").startswith("deb_6.12_append_a_b_c-")
     assert "/" not in slug("../../etc/passwd")
+    assert len(slug("image:" + "x" * 500)) < 60
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("image:a/I", "image:a_I"), ("deb:6=1~2", "deb:6=1+2"), ("a:b", "a_b")]
+)
+def test_slugs_do_not_collide(one, other):
+    assert slug(one) != slug(other)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +143,6 @@ def test_the_committed_schemas_are_current(name, kind):
         kind, schema_hook=lambda hook: {"type": "string", "pattern": "^0x[0-9a-f]+$"}
     )
     text = json.dumps(schema, indent=2, sort_keys=True) + "\n"
-    assert (SCHEMAS / f"{name}.json").read_text() == text, (
-        f"write this to results/schema/{name}.json:\n{text}"
+    assert (SCHEMAS / f"{name}.schema.json").read_text() == text, (
+        f"write this to results/schema/{name}.schema.json:\n{text}"
     )

@@ -12,6 +12,7 @@ from recorded import capture
 from report_samples import MACHINES, NEW, OLD, good, hostile, sample, troubled
 
 from ccsight.arm64.registers import in_short
+from ccsight.checks.verdict import comparisons
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import Vantage
 from ccsight.report import as_json, html, junit
@@ -164,7 +165,8 @@ def test_json_document():
 
 
 def test_json_of_a_diff_and_of_a_plan():
-    diff = json.loads(as_json.difference(sample(MACHINES[1], OLD), sample(MACHINES[1], NEW)))
+    pair = sample(MACHINES[1], OLD), sample(MACHINES[1], NEW)
+    diff = json.loads(as_json.difference(*pair, comparisons(*pair)))
     assert [case["outcome"] for case in diff["comparisons"]] == ["differs", "grew", "same"]
     plan = good().plan
     planned = json.loads(as_json.plan(plan.cells, plan.cases))

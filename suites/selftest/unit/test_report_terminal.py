@@ -1,18 +1,16 @@
 """The terminal pages, at the widths and in the places where they are read."""
 
 import re
-from pathlib import Path
 
 import pytest
 from recorded import bent
 from report_samples import MACHINES, NEW, OLD, good, hostile, result_of, sample, troubled
 
+from ccsight.checks.verdict import comparisons
 from ccsight.errors import UsageError
 from ccsight.evidence.model import Vantage
 from ccsight.report import console, decoded, terminal
 from ccsight.report.blocks import Page
-
-FOLDER = Path("results/some-run")
 
 
 @pytest.fixture
@@ -31,8 +29,12 @@ def squeeze(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+def diffed(old, new):
+    return terminal.render_diff(old, new, comparisons(old, new))
+
+
 def test_values_of_every_machine_are_there(shown):
-    text = squeeze(shown(terminal.render(good(), FOLDER)))
+    text = squeeze(shown(terminal.render(good())))
     for row in (
         "CLIDR_EL1 0x0a200023 0x09200003",
         "CCSIDR_EL1[0] L1D 0x700fe01a 4×128×64 B 0x2 1×1×64 B",
@@ -45,13 +47,13 @@ def test_values_of_every_machine_are_there(shown):
         "shows guests the physical CPU's caches",
         "again: ccsight compare deb:6.1 deb:6.12",
         "laws 18 pass 0 fail 0 missing comparisons 9 done",
-        "report results/some-run/report.html",
+        "report results/2026-11-22-081201-7f3a/report.html",
     ):
         assert row in text, row
 
 
 def test_sentences_and_outcomes(shown):
-    text = squeeze(shown(terminal.render(good(), FOLDER)))
+    text = squeeze(shown(terminal.render(good())))
     assert "launch DIFFERS new guests find another cache topology: 3 caches become 1" in text
     assert "saved state GREW 17 registers added" in text
     assert "CCIDX CHANGES 1 → 0" in text
@@ -60,7 +62,7 @@ def test_sentences_and_outcomes(shown):
 
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_tables_keep_their_rows_on_one_line(shown, width):
-    text = shown(terminal.render(good(), FOLDER), width)
+    text = shown(terminal.render(good()), width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert all(line == line.rstrip() for line in text.splitlines())
     assert re.search(
@@ -69,21 +71,21 @@ def test_tables_keep_their_rows_on_one_line(shown, width):
 
 
 def test_a_pipe_gets_no_escape_sequences(shown):
-    assert "\x1b" not in shown(terminal.render(troubled(), FOLDER))
+    assert "\x1b" not in shown(terminal.render(troubled()))
 
 
 def test_a_terminal_gets_colour_unless_no_color(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
-    console.output().print(terminal.render(good(), FOLDER))
+    console.output().print(terminal.render(good()))
     assert "\x1b[32m" in capsys.readouterr().out
     monkeypatch.setenv("NO_COLOR", "1")
-    console.output().print(terminal.render(good(), FOLDER))
+    console.output().print(terminal.render(good()))
     assert "\x1b[32m" not in capsys.readouterr().out
 
 
 def test_a_failed_law_comes_first(shown):
-    text = shown(terminal.render(troubled(), FOLDER))
+    text = shown(terminal.render(troubled()))
     assert text.index("FAIL  CR-001") < text.index(MACHINES[0])
     assert "userspace gets 0x9200003, the guest 0xa200023" in text
     assert "captures/emulated_cortex-a72--deb_6.12/1/capture.json" in text
@@ -91,12 +93,12 @@ def test_a_failed_law_comes_first(shown):
 
 
 def test_the_vcpu_that_differs_has_a_row(shown):
-    text = squeeze(shown(terminal.render(troubled(), FOLDER)))
+    text = squeeze(shown(terminal.render(troubled())))
     assert "CLIDR_EL1 vCPU 1 0x0a200023 0x0a200023 userspace 0x0a200023 0x09200003" in text
 
 
 def test_a_lost_cell_says_why_and_the_other_is_shown(shown):
-    text = shown(terminal.render(troubled(), FOLDER))
+    text = shown(terminal.render(troubled()))
     lost = text[text.index("emulated:max\n") :]
     assert "MISS  deb:6.12  the emulated host never became ready" in lost
     assert "evidence  last console line after 8 s" in lost
@@ -106,46 +108,46 @@ def test_a_lost_cell_says_why_and_the_other_is_shown(shown):
 
 def test_a_cell_that_never_ran_can_be_resumed(shown):
     result = result_of([sample(MACHINES[0], OLD)])
-    text = shown(terminal.render(result, FOLDER))
+    text = shown(terminal.render(result))
     assert "it never ran: the run was interrupted" in text
-    assert f"ccsight compare --resume {result.plan.id}" in text
+    assert f"ccsight compare --resume {result.folder}" in text
 
 
 def test_known_deviations_are_gathered(shown):
-    text = squeeze(shown(terminal.render(good(), FOLDER)))
+    text = squeeze(shown(terminal.render(good())))
     assert "CR-001 CCSIDR_EL1[3-13] of deb:6.1 on every machine" in text
     assert "CR-001 CTR_EL0 of deb:6.1 on emulated:neoverse-n1" in text
 
 
 def test_verbose_shows_unchanged_fields_and_unlisted_caches(shown):
-    quiet, wordy = (shown(terminal.render(good(), FOLDER, verbose=verbose)) for verbose in (False, True))
+    quiet, wordy = (shown(terminal.render(good(), verbose=verbose)) for verbose in (False, True))
     for word in ("LoUIS", "DminLine", "CCSIDR_EL1[13]", "IESB"):
         assert word not in quiet.replace("CCSIDR_EL1[13],", "")
         assert word in wordy
 
 
 def test_what_a_machine_says_cannot_steer_the_terminal(shown):
-    text = shown(terminal.render(hostile(), FOLDER))
+    text = shown(terminal.render(hostile()))
     assert not set(text) & {"\x1b", "\u202e", "\x07"}
     assert "\\x1b[31m<script>alert(1)</script>[bold]\\u202e" in text
 
 
 def test_diff_of_two_machines(shown):
-    text = squeeze(shown(terminal.render_diff(sample(MACHINES[1], OLD), sample(MACHINES[2], NEW))))
+    text = squeeze(shown(diffed(sample(MACHINES[1], OLD), sample(MACHINES[2], NEW))))
     assert "old deb:6.1 on emulated:neoverse-n1 6.1.0" in text
     assert "CTR_EL0 0x8444c004 0xb444c004" in text
     assert "DIFFERS" in text
 
 
 def test_diff_of_the_same_says_so(shown):
-    text = squeeze(shown(terminal.render_diff(sample(MACHINES[2], NEW), sample(MACHINES[2], NEW))))
+    text = squeeze(shown(diffed(sample(MACHINES[2], NEW), sample(MACHINES[2], NEW))))
     assert "launch SAME a fresh guest sees the same" in text
 
 
 def test_a_register_that_the_guest_could_not_read(shown):
     old = sample(MACHINES[0], OLD)
     new = bent(sample(MACHINES[0], NEW), Vantage.GUEST, 0, CCSIDR_EL1_0="UNDEF", CTR_EL0=None)
-    text = squeeze(shown(terminal.render_diff(old, new)))
+    text = squeeze(shown(diffed(old, new)))
     assert "CCSIDR_EL1[0] L1D 0x700fe01a 4×128×64 B UNDEF" in text
     assert "CTR_EL0 0x8444c004 – not read" in text
 

@@ -1,0 +1,34 @@
+"""From a planned case and whatever evidence there is of its cells to a verdict."""
+
+from collections.abc import Mapping
+
+from ccsight.checks.registry import COMPARISONS, judge
+from ccsight.evidence.cases import Case, PlannedCase
+from ccsight.evidence.model import Capture
+from ccsight.evidence.run import Failure
+from ccsight.status import Status
+
+
+def judged(
+    planned: PlannedCase, captures: Mapping[str, Capture | None], failures: Mapping[str, Failure | None]
+) -> Case:
+    """Return a planned case's verdict: judged, or MISS (ERROR where our own code failed) with the reason."""
+    seen = []
+    for cell in planned.cells:
+        capture = captures.get(cell)
+        if capture is None:
+            failure = failures.get(cell)
+            return Case(
+                check=planned.check,
+                cells=planned.cells,
+                status=failure.status if failure else Status.MISS,
+                reason=f"{cell}: {failure.fact if failure else 'never observed'}",
+            )
+        seen.append(capture)
+    return judge(planned, tuple(seen))
+
+
+def comparisons(old: Capture, new: Capture) -> tuple[Case, ...]:
+    """Return every comparison of two captures, of whatever cells."""
+    cells = (old.cell.id, new.cell.id)
+    return tuple(judge(PlannedCase(check=check, cells=cells), (old, new)) for check in sorted(COMPARISONS))

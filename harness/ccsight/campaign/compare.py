@@ -103,7 +103,7 @@ def carry_out(run: Run, kernels: Mapping[str, Kernel], manner: Manner) -> int:
     """Execute what the run's folder lacks, write the reports and print one. Returns the exit status."""
     terminal.announce(run.plan)
     try:
-        with console.board([cell.title for cell in run.plan.cells]) as board:
+        with console.board([run.plan.title(cell) for cell in run.plan.cells]) as board:
             execute(run, kernels, manner.workers, board)
     except KeyboardInterrupt:
         done = sum(run.capture(cell) is not None for cell in run.plan.cells)

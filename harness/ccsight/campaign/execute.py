@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Protocol
 
 from ccsight.campaign.cell import CellTask
-from ccsight.campaign.pool import local_pool, run_task
+from ccsight.campaign.pool import OnStage, local_pool, run_task
 from ccsight.checks.verdict import judged
 from ccsight.evidence.model import Capture, Cell, to_json
 from ccsight.evidence.run import Failure, Run
@@ -44,17 +44,24 @@ def execute(run: Run, kernels: Mapping[str, Kernel], workers: int, watcher: Watc
     tasks = [
         CellTask(run.folder, cell, kernels[cell.kernel]) for cell in run.plan.cells if cell.id not in finished
     ]
-    with closing(collect(tasks, workers, watcher)) as ended:
+    titles = {cell.id: run.plan.title(cell) for cell in run.plan.cells}
+
+    def on_stage(cell: str, stage: str) -> None:
+        watcher.stage(titles[cell], stage)
+
+    with closing(collect(tasks, workers, on_stage)) as ended:
         for cell, failure in ended:
             if failure and run.failure(cell) is None:
                 run.write(cell, "failure.json", to_json(failure))
-            watcher.done(cell.title, failure.status if failure else "captured", _seconds(run.capture(cell)))
+            watcher.done(
+                titles[cell.id], failure.status if failure else "captured", _seconds(run.capture(cell))
+            )
             finished.add(cell.id)
             judge_ready(run, finished, {cell.id})
 
 
 def collect(
-    tasks: Iterable[CellTask], workers: int, watcher: Watcher
+    tasks: Iterable[CellTask], workers: int, on_stage: OnStage
 ) -> Generator[tuple[Cell, Failure | None], None, None]:
     """Yield each cell as it ends. A worker that dies costs its cell a new try, not the run."""
     pending = list(tasks)
@@ -62,7 +69,7 @@ def collect(
         if not pending:
             return
         lost: list[CellTask] = []
-        with local_pool(min(workers, len(pending)), watcher.stage) as executor:
+        with local_pool(min(workers, len(pending)), on_stage) as executor:
             futures = {executor.submit(run_task, task): task for task in pending}
             for future in as_completed(futures):
                 try:

@@ -19,7 +19,7 @@ from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.evidence.run import Failure
 from ccsight.status import Status
 
-#: Told about each stage of each cell: ``on_stage(cell_title, "booting")``.
+#: Told about each stage of each cell: ``on_stage(cell_id, "booting")``.
 OnStage = Callable[[str, str], None]
 
 _PR_SET_PDEATHSIG = 1
@@ -56,7 +56,7 @@ def local_pool(workers: int, on_stage: OnStage) -> Iterator[ProcessPoolExecutor]
 def run_task(task: CellTask) -> Failure | None:
     """Run in a worker: capture a cell, and report its stages to the controller."""
     try:
-        return capture_cell(task, lambda stage: _tell(task.cell.title, stage))
+        return capture_cell(task, lambda stage: _tell(task.cell.id, stage))
     except Exception as error:
         return Failure(
             status=Status.ERROR,

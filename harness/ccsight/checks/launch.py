@@ -136,6 +136,6 @@ def _contradictions(capture: Capture, vcpu: int) -> Iterator[Finding]:
     if wide and _layout_of_guest(capture, vcpu) is Layout.NARROW:
         yield Finding(
             subject="ID_AA64MMFR2_EL1.CCIDX",
-            where=f"{capture.cell.kernel}, vCPU {vcpu}",
+            where=f"{capture.kernel.label}, vCPU {vcpu}",
             said=f"reads 0, but {in_short(wide)} use bits above 31",
         )

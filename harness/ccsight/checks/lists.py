@@ -24,7 +24,7 @@ def register_lists(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]
         for verb, ids, source, destination in ways:
             if ids:
                 verbs.add(verb)
-                direction = f"{source.cell.kernel} to {destination.cell.kernel}"
+                direction = f"{source.kernel.label} to {destination.kernel.label}"
                 findings.append(_finding(verb, sorted(ids), direction, where))
         if everywhere:
             break

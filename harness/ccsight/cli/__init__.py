@@ -24,7 +24,8 @@ VERBS = {
     "show": "Show a run again, from its folder.",
     "diff": "Compare two captures, offline.",
     "decode": "Take a register value apart.",
-    "kernels": "List the kernels that can be had.",
+    "build": "Build kernels from source, with and without patches.",
+    "kernels": "List the kernels that can be had, and what the store holds.",
     "machines": "List the machines that can be asked for.",
     "doctor": "Say what is missing on this system, and the line that mends it.",
 }
@@ -64,6 +65,7 @@ def ccsight() -> None:
     Start here:
       ccsight compare                      Debian's 6.1 against 6.12, on three CPU models
       ccsight compare deb:6.12 deb:7.2 --on emulated:neoverse-n2
+      ccsight compare tree:linux tree:linux,patch=my.mbox
       ccsight decode CLIDR_EL1 0x82000023
 
     \b

@@ -1,5 +1,7 @@
 """``ccsight kernels``: the kernels that can be had, those that the store holds, and how to be rid of them."""
 
+import time
+
 import click
 
 from ccsight.cli.options import json_option
@@ -25,8 +27,12 @@ def kernels(context: click.Context, refresh: bool, as_json: bool) -> None:
     from ccsight.kernels import stock
     from ccsight.kernels.available import available
     from ccsight.report import console, listings
+    from ccsight.toolbox import source_packages
 
-    series = available(Deadline(600), console.narrate, refresh=refresh)
+    deadline = Deadline(600)
+    series = available(deadline, console.narrate, refresh=refresh)
+    if refresh:
+        source_packages.refresh(time.time(), deadline, console.narrate)
     held = stock.held()
     if as_json:
         console.write_bytes(listings.document(archive=series, store=held))

@@ -97,11 +97,12 @@ class PatchFacts(Record, frozen=True):
 class BuildFacts(Record, frozen=True):
     """What a kernel was built from. Equal ``code_sha256`` means: the same code, whatever the build-ids say.
 
-    ``tree`` is the git tree id of the patched source, ``config_sha256`` that of the resolved .config
-    without its salt.
+    ``provenance`` says where the source is from: package and file hashes, commit, or folder. ``tree`` is
+    the git tree id of the patched source, ``config_sha256`` that of the resolved .config without its salt.
     """
 
     source: str
+    provenance: tuple[tuple[str, str], ...]
     tree: str
     patches: tuple[PatchFacts, ...]
     fragments: tuple[str, ...]

@@ -68,6 +68,14 @@ class Plan(Record, frozen=True):
         """Return the cell of a machine and a kernel, by their specs."""
         return Cell(machine=machine, kernel=kernel)
 
+    def label(self, kernel: str) -> str:
+        """Return what people call a kernel, by its spec."""
+        return next((planned.label for planned in self.kernels if planned.spec == kernel), kernel)
+
+    def title(self, cell: Cell) -> str:
+        """Return a cell's name for people."""
+        return f"{cell.machine}  {self.label(cell.kernel)}"
+
 
 class Failure(Record, frozen=True):
     """Why a cell has no capture: an error of the taxonomy, written down."""

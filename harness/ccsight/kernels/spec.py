@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ccsight import specs
 from ccsight.deadline import Deadline
-from ccsight.kernels import deb, files
+from ccsight.kernels import built, deb, files, stored
 from ccsight.kernels.model import Kernel
 from ccsight.specs import Spec
 from ccsight.toolbox.tools import Report
@@ -25,8 +25,15 @@ COMMON = frozenset({"append", "name"})
 
 KINDS = {
     "deb": Kind(frozenset({"flavour"}), deb.resolve, deb.pin),
+    "deb-src": Kind(built.OPTIONS, built.resolve, built.pin),
+    "git": Kind(built.OPTIONS | {"ref", "revert"}, built.resolve, built.pin),
+    "tree": Kind(built.OPTIONS, built.resolve, built.pin),
     "image": Kind(frozenset({"modules"}), files.resolve, files.pin),
+    stored.BUILT: Kind(frozenset(), built.from_store, built.pin),
 }
+
+#: The kinds whose kernels are built here.
+SOURCES = ("deb-src", "git", "tree")
 
 
 def parse(text: str) -> Spec:

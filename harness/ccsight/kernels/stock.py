@@ -15,7 +15,7 @@ from ccsight.paths import cache_dir
 from ccsight.store import locked
 
 #: Everything that ``kernels prune`` may remove: all of it can be made or fetched again.
-_FOLDERS = (stored.BUILT, "lineages", "kernels", "images")
+_FOLDERS = (stored.BUILT, "lineages", "kernels", "images", "sources", "histories", "trees")
 _DAY = 86400.0
 
 

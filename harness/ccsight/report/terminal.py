@@ -200,9 +200,9 @@ def _places(cells: Sequence[Cell], plan: Plan) -> str:
     machines: dict[str, list[str]] = {}
     for cell in cells:
         machines.setdefault(cell.kernel, []).append(cell.machine)
-    everywhere = len(plan.machines)
+    every = len(plan.machines) if len(plan.machines) > 1 else None
     return "; ".join(
-        f"{kernel} on {', '.join(found) if len(found) < everywhere or everywhere == 1 else 'every machine'}"
+        f"{plan.label(kernel)} on {'every machine' if len(found) == every else ', '.join(found)}"
         for kernel, found in machines.items()
     )
 

@@ -27,6 +27,8 @@ _NOT_CARRIED = re.compile(
 _UNVERIFIED = re.compile(r"(?:GPG error|signature verification failed): (\S+) (\S+) ")
 _KEY_MISSING = re.compile(r"NO_PUBKEY|Missing key", re.IGNORECASE)
 _URI_LINE = re.compile(r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})")
+#: The architecture, in Debian's words, of what is not built yet.
+SOURCE = "source"
 #: What this process has learnt of an archive, by the cache that it works in.
 _ASKED: dict[tuple[Mirror, Path], Suites] = {}
 
@@ -35,7 +37,8 @@ _ASKED: dict[tuple[Mirror, Path], Suites] = {}
 class View:
     """Some suites for one architecture, as a folder with a configuration of its own.
 
-    All views share the downloaded lists, so that a suite that two of them have is fetched once.
+    The architecture :data:`SOURCE` means the suites' source packages. All views share the downloaded
+    lists, so that a suite that two of them have is fetched once.
     """
 
     architecture: str
@@ -134,7 +137,8 @@ def update(suites: Suites, architecture: str, deadline: Deadline, report: tools.
 def lists(view: View, deadline: Deadline) -> list[tuple[Suite, Path]]:
     """Return the package list of each suite of a view that has been updated."""
     form = "$(REPO_URI)\t$(RELEASE)\t$(FILENAME)"
-    argv = ["apt-get", "indextargets", "--format", form, "Created-By: Packages"]
+    kind = "Sources" if view.architecture == SOURCE else "Packages"
+    argv = ["apt-get", "indextargets", "--format", form, f"Created-By: {kind}"]
     said = tools.run(argv, deadline, config=view.config).text
     files = {(uri.rstrip("/"), name): Path(path) for uri, name, path in map(str.split, said.splitlines())}
     known = [(suite, files.get((suite.uri, suite.name))) for suite in view.suites]
@@ -158,6 +162,8 @@ def _prepare(view: View, deadline: Deadline) -> None:
     write_atomically(view.folder / "status", b"")
     write_atomically(view.folder / "ccsight.sources", _sources(view).encode())
     base = base_config(view.folder, deadline)
+    if view.architecture == SOURCE:
+        return
     one = f'APT::Architecture "{view.architecture}";\nAPT::Architectures {{"{view.architecture}";}};\n'
     write_atomically(base, base.read_bytes() + one.encode())
 
@@ -173,8 +179,9 @@ def _make(*folders: Path) -> None:
 def _sources(view: View) -> str:
     """Write sources in apt's deb822 format, where a Signed-By may be a whole key."""
     signed_by = f"Signed-By: {view.signed_by}\n" if view.signed_by else ""
+    kind = "deb-src" if view.architecture == SOURCE else "deb"
     return "\n".join(
-        f"Types: deb\nURIs: {suite.uri}\nSuites: {suite.name}\nComponents: main\n{signed_by}"
+        f"Types: {kind}\nURIs: {suite.uri}\nSuites: {suite.name}\nComponents: main\n{signed_by}"
         for suite in view.suites
     )
 

@@ -4,10 +4,11 @@ Package lists are tens of megabytes; only the stanzas that are asked for are par
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
+from typing import TypeVar
 
 from debian.deb822 import Deb822, PkgRelation
 from debian.debian_support import version_compare
@@ -16,6 +17,8 @@ from ccsight import process
 from ccsight.deadline import Deadline
 from ccsight.errors import ArchiveError
 from ccsight.toolbox.tools import APT_HELPER
+
+T = TypeVar("T")
 
 _CHUNK = 1 << 20
 
@@ -41,11 +44,36 @@ def paragraphs(text: str) -> Iterator[dict[str, str]]:
         yield {str(key).lower(): str(value) for key, value in paragraph.items()}
 
 
+@dataclass(frozen=True)
+class SourceStanza:
+    """What a list says of one source package. ``files`` are (name, size, SHA-256), below ``directory``."""
+
+    package: str
+    version: str
+    directory: str
+    files: tuple[tuple[str, int, str], ...]
+
+
 def scan(path: Path, names: str, deadline: Deadline) -> Iterator[Stanza]:
     """Yield the stanzas of a package list whose name matches the regular expression ``names``.
 
-    The list may be compressed in any way that apt knows. Raises ArchiveError for a list that ends
-    early or a stanza that lacks what every package has.
+    Raises ArchiveError as :func:`scan_sources` does.
+    """
+    return _scan(path, names, deadline, _stanza)
+
+
+def scan_sources(path: Path, names: str, deadline: Deadline) -> Iterator[SourceStanza]:
+    """Yield the stanzas of a list of source packages whose name matches the expression ``names``.
+
+    Raises ArchiveError for a list that ends early or a stanza that lacks what every package has.
+    """
+    return _scan(path, names, deadline, _source_stanza)
+
+
+def _scan(path: Path, names: str, deadline: Deadline, read: Callable[[Deb822], T]) -> Iterator[T]:
+    """Yield what ``read`` makes of the stanzas whose name matches.
+
+    The list may be compressed in any way that apt knows.
     """
     wanted = re.compile(rf"(?m)^Package: (?:{names})$".encode())
     child = process.spawn([APT_HELPER, "cat-file", str(path)], stdout=process.PIPE)
@@ -54,9 +82,9 @@ def scan(path: Path, names: str, deadline: Deadline) -> Iterator[Stanza]:
         while chunk := child.stdout.read(_CHUNK) if child.stdout else b"":
             deadline.check(f"reading {path.name}")
             whole, gap, tail = (rest + chunk).rpartition(b"\n\n")
-            yield from _matching(whole + gap, wanted, path)
+            yield from _matching(whole + gap, wanted, path, read)
             rest = tail
-        yield from _matching(rest, wanted, path)
+        yield from _matching(rest, wanted, path, read)
         if child.wait(max(deadline.remaining, 0.1)):
             raise _unreadable(path, "it ends early")
     finally:
@@ -65,13 +93,15 @@ def scan(path: Path, names: str, deadline: Deadline) -> Iterator[Stanza]:
             child.stdout.close()
 
 
-def _matching(block: bytes, wanted: re.Pattern[bytes], path: Path) -> Iterator[Stanza]:
+def _matching(
+    block: bytes, wanted: re.Pattern[bytes], path: Path, read: Callable[[Deb822], T]
+) -> Iterator[T]:
     for match in wanted.finditer(block):
         start = block.rfind(b"\n\n", 0, match.start()) + 1
         end = block.find(b"\n\n", match.end())
         text = block[start : end if end >= 0 else len(block)].decode(errors="replace")
         try:
-            yield _stanza(Deb822(text.strip().splitlines()))
+            yield read(Deb822(text.strip().splitlines()))
         except (KeyError, ValueError) as error:
             raise _unreadable(path, f"{match.group().decode(errors='replace')}: {error!r}") from error
 
@@ -84,6 +114,16 @@ def _stanza(fields: Deb822) -> Stanza:
         size=int(fields["Size"]),
         sha256=fields["SHA256"],
         depends=tuple(_exact(fields.get("Depends", ""))),
+    )
+
+
+def _source_stanza(fields: Deb822) -> SourceStanza:
+    rows = (line.split() for line in fields["Checksums-Sha256"].split("\n") if line.strip())
+    return SourceStanza(
+        package=fields["Package"],
+        version=fields["Version"],
+        directory=fields["Directory"],
+        files=tuple((name, int(size), sha256) for sha256, size, name in rows),
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ARM64_MAGIC_AT = 56
+_DATE = "Mon, 17 Sep 2001 00:00:00 +0000"
 
 
 def run(*argv: str | Path, **kwargs: object) -> str:
@@ -108,14 +109,41 @@ class Archive:
         self.add(suite, f"linux-binary-{release}", version, {f"{where}/vmlinuz": image})
         self.add(suite, f"linux-modules-{release}", version, {f"{where}/kernel/b.ko.xz": b"module"})
 
+    def source(self, suite: str, version: str, files: dict[str, str], patch: str = "") -> Path:
+        """Build a source package "linux" with a distribution's patch, list it, and return its folder."""
+        folder = self.root / "pool" / "linux" / version
+        upstream, tree = version.rpartition("-")[0], folder / "tree"
+        for path, content in files.items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_text(content)
+        run("tar", "-C", folder, "-cJf", folder / f"linux_{upstream}.orig.tar.xz", "tree")
+        packaging = {
+            "source/format": "3.0 (quilt)\n",
+            "control": "Source: linux\nMaintainer: A <a@b.invalid>\n\nPackage: x\nArchitecture: any\n",
+            "changelog": f"linux ({version}) stable; urgency=low\n\n  * x\n\n -- A <a@b.invalid>  {_DATE}\n",
+            "patches/series": "the.patch\n" if patch else "",
+            "patches/the.patch": patch,
+        }
+        for path, content in packaging.items():
+            (tree / "debian" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / "debian" / path).write_text(content)
+        run("dpkg-source", "-b", "tree", cwd=folder)
+        shutil.rmtree(tree)
+        built = sorted(path for path in folder.iterdir() if not path.name.endswith(".changes"))
+        rows = [f" {hashlib.sha256(p.read_bytes()).hexdigest()} {p.stat().st_size} {p.name}" for p in built]
+        text = f"Package: linux\nVersion: {version}\nDirectory: pool/linux/{version}\nChecksums-Sha256:\n"
+        self.suites.setdefault(suite, []).append(("source", f"{text}{chr(10).join(rows)}\n".encode()))
+        return folder
+
     def publish(self, key: Key | None = None) -> None:
         """Write and sign the lists of all suites."""
         for suite, stanzas in self.suites.items():
             folder = self.root / "dists" / suite
             lines = []
-            for architecture in ("arm64", "amd64"):
+            for architecture in ("arm64", "amd64", "source"):
                 content = b"\n".join(text for owner, text in stanzas if owner in (architecture, "all"))
-                path = f"main/binary-{architecture}/Packages"
+                binary = f"main/binary-{architecture}/Packages"
+                path = "main/source/Sources" if architecture == "source" else binary
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_bytes(content)
                 lines.append(f" {hashlib.sha256(content).hexdigest()} {len(content)} {path}")

@@ -1,0 +1,152 @@
+"""``git:PATH,ref=REF``: a commit of any repository of the user's; and the reverting of commits."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ccsight.arm64.suggest import nearest
+from ccsight.deadline import Deadline
+from ccsight.errors import UsageError
+from ccsight.kernels import objects, tree
+from ccsight.kernels.objects import Source
+from ccsight.specs import Spec
+from ccsight.toolbox.tools import Report
+
+
+def resolve(spec: Spec, deadline: Deadline, report: Report) -> Source:
+    """Return the tree of a commit; the repository is only read.
+
+    Raises UsageError for what is no repository, an unknown ref (naming the nearest) or a commit that a
+    shallow clone lacks.
+    """
+    place = Path(spec.value).expanduser().absolute()
+    store, common = _open(place, deadline)
+    ref = spec.option("ref")
+    if not ref:
+        raise UsageError(
+            f"{spec.text!r} does not say which commit",
+            next_step=f"git:{spec.value},ref=REF, for example ref=HEAD",
+        )
+    commit = _commit(place, ref, deadline)
+    root = _tree(place, commit, deadline)
+    name = common.parent.name if common.name == ".git" else common.name
+    return Source(
+        tree=root,
+        objects=(objects.store(deadline) / "objects", store),
+        family=tree.family(common),
+        title=f"{name} {ref}" + ("" if commit.startswith(ref) else f" ({commit[:12]})"),
+        provenance=(("repository", str(place)), ("ref", ref), ("commit", commit)),
+    )
+
+
+def revert(source: Source, repository: Path, ref: str, deadline: Deadline) -> tuple[Source, str, str]:
+    """Return a source without what a commit has changed, with that commit's id and subject.
+
+    A three-way merge, as ``git revert`` does: base the commit, one side the source, the other the
+    commit's parent. Raises UsageError on a conflict, naming the files, and for a commit whose change
+    is not in the source, that merges, or that has no parent here.
+    """
+    repository = repository.expanduser().absolute()
+    commit = _commit(repository, ref, deadline)
+    words = ["log", "-1", "--format=%P%x00%s", commit]
+    parents, subject = _read(repository, words, deadline).rstrip("\n").split("\0")
+    what = f"{commit[:12]} ({subject})"
+    if len(parents.split()) != 1:
+        why = "is a merge" if parents else "has no parent in this repository"
+        raise UsageError(
+            f"{what} cannot be reverted: it {why}", next_step="revert the commits it brought, one by one"
+        )
+    before, after = (_tree(repository, each, deadline) for each in (parents, commit))
+    merged = _merged(source, after, before, what, deadline)
+    if merged == source.tree:
+        raise UsageError(
+            f"reverting {what} changes nothing: it is reverted already, or not in {source.title}"
+        )
+    return replace(source, tree=merged, title=f"{source.title} without {commit[:12]}"), commit, subject
+
+
+def _merged(source: Source, base: str, other: str, what: str, deadline: Deadline) -> str:
+    where = objects.ours(deadline, source.objects)
+
+    def commit(root: str, *parents: str) -> str:
+        words = ["commit-tree", "-m", "made for a merge", *(f"-p{parent}" for parent in parents), root]
+        return objects.git(words, deadline, where=where).text.strip()
+
+    root = commit(base)
+    words = [
+        "merge-tree",
+        "--write-tree",
+        "--name-only",
+        "-z",
+        commit(source.tree, root),
+        commit(other, root),
+    ]
+    done = objects.git(words, deadline, where=where, expect=(0, 1))
+    merged, *rest = done.text.split("\0")
+    if done.returncode == 0:
+        return merged
+    files = rest[: rest.index("")] if "" in rest else rest
+    raise UsageError(
+        f"{what} cannot be reverted: what it changed has changed again since",
+        evidence=f"conflicts in {', '.join(dict.fromkeys(files))}",
+        next_step="revert the later commits first (options apply in their order), or give a patch=FILE",
+    )
+
+
+def _open(place: Path, deadline: Deadline) -> tuple[Path, Path]:
+    """Return a repository's object folder and its common folder."""
+    if not place.is_dir():
+        raise UsageError(
+            f"{place} is not a folder", next_step="git:PATH,ref=REF with a repository or a checkout"
+        )
+    ask = ["--git-path", "objects", "--git-common-dir", "--show-object-format"]
+    words = ["-C", str(place), "rev-parse", "--path-format=absolute", *ask]
+    done = objects.git(words, deadline, expect=None)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise UsageError(f"{place} is not a git repository", evidence=said, next_step=f"tree:{place}")
+    store, common, form = done.text.splitlines()[:3]
+    if form != "sha1":
+        raise UsageError(f"{place} names its objects by {form}; only sha1 repositories can be read")
+    return Path(store), Path(common)
+
+
+def _read(place: Path, words: list[str], deadline: Deadline) -> str:
+    return objects.git(["-C", str(place), *words], deadline).text
+
+
+def _commit(place: Path, ref: str, deadline: Deadline) -> str:
+    """Return the id of the commit that a ref, tag, id or abbreviation means."""
+    words = ["-C", str(place), "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}"]
+    done = objects.git(words, deadline, expect=None)
+    if (
+        done.returncode == 0
+        and objects.git(
+            ["-C", str(place), "cat-file", "-e", done.text.strip()], deadline, expect=None
+        ).returncode
+        == 0
+    ):
+        return done.text.strip()
+    said = done.stderr.decode(errors="replace")
+    if "ambiguous" in said:
+        raise UsageError(f"{ref} is short for several objects of {place}", evidence=said.strip())
+    if _read(place, ["rev-parse", "--is-shallow-repository"], deadline).strip() == "true":
+        raise UsageError(
+            f"{place} has no {ref}, and is a shallow clone",
+            evidence=_known(place, ref, deadline),
+            next_step=f"git -C {place} fetch --unshallow, or fetch --depth 1 origin {ref}",
+        )
+    raise UsageError(
+        f"{place} has no commit {ref}", evidence=_known(place, ref, deadline), next_step="ref=REF"
+    )
+
+
+def _known(place: Path, ref: str, deadline: Deadline) -> str:
+    names = _read(place, ["for-each-ref", "--format=%(refname:short)"], deadline).split()
+    if not names:
+        return "it has no branch and no tag"
+    said = nearest(ref, names)
+    return said if len(said) < 300 else f"{said[:300]} … ({len(names)} refs)"
+
+
+def _tree(place: Path, commit: str, deadline: Deadline) -> str:
+    return _read(place, ["rev-parse", "--verify", f"{commit}^{{tree}}"], deadline).strip()

@@ -1,0 +1,86 @@
+"""A kernel tree of a few files that real make builds with the real cross compiler, in a second."""
+
+from pathlib import Path
+
+KCONFIG = """\
+config SMP
+\tbool "SMP"
+
+config KVM
+\tbool "KVM"
+\tdepends on SMP
+
+config BUILD_SALT
+\tstring "salt"
+"""
+
+#: What kbuild does, as far as a build here looks at it. A file that changed is compiled, others are not.
+MAKEFILE = """\
+CC = $(CROSS_COMPILE)gcc
+FILES = init/main.o arch/arm64/kvm/sys_regs.o
+
+allnoconfig:
+\tgrep '^CONFIG_' $(KCONFIG_ALLCONFIG) | grep -v '^CONFIG_DROPPED' > .config
+
+Image: vmlinux
+\tmkdir -p arch/arm64/boot
+\t{ head -c 56 /dev/zero; printf 'ARM\\144'; head -c 64 /dev/zero; cat vmlinux; } > arch/arm64/boot/Image
+
+vmlinux: $(FILES) salt.o
+\t@echo '  LD      vmlinux'
+\t$(CC) -nostdlib -static -Wl,--build-id=sha1 -Wl,-e,start -o $@ $^
+
+salt.o: .config
+\tgrep BUILD_SALT .config | sed 's/.*="/.section .note.salt,"a",%note\\n.word 0,16,1\\n.ascii "/' > salt.S
+\t$(CC) -c -o $@ salt.S
+
+%.o: %.c
+\t@echo '  CC      $@'
+\t$(CC) -O2 -ffreestanding -c -o $@ $<
+"""
+
+MAIN = """\
+const char banner[] = "Linux version 6.99.0-fake (ccsight@ccsight) (gcc) #1 SMP";
+int sys_regs(int);
+int start(void)
+{
+\treturn sys_regs(banner[0]);
+}
+"""
+
+SYS_REGS = """\
+int sys_regs(int value)
+{
+\treturn value + 1;
+}
+"""
+
+NO_OP = """\
+--- a/arch/arm64/kvm/sys_regs.c
++++ b/arch/arm64/kvm/sys_regs.c
+@@ -1,4 +1,5 @@
+ int sys_regs(int value)
+ {
++\t/* nothing */
+ \treturn value + 1;
+ }
+"""
+CHANGE = NO_OP.replace("+\t/* nothing */", "+\tvalue += 41;")
+BROKEN = NO_OP.replace("+\t/* nothing */", "+\tvalue = no_such_name;")
+
+
+def make_tree(folder: Path) -> Path:
+    """Write the tree, and return its folder."""
+    for name, text in {
+        "Kconfig": KCONFIG,
+        "Makefile": MAKEFILE,
+        "init/main.c": MAIN,
+        "arch/arm64/Kconfig": "",
+        "arch/arm64/Makefile": "",
+        "arch/arm64/kvm/sys_regs.c": SYS_REGS,
+        ".gitignore": "*.o\n/vmlinux\n.config\nsalt.S\nImage\n",
+    }.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder

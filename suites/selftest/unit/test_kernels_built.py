@@ -1,0 +1,232 @@
+"""Building kernels, on a tiny tree with real make: the store, lineages, identity, blame, faults."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fake_kernel
+import pytest
+
+from ccsight.deadline import Deadline
+from ccsight.errors import InfraError, NoSpace, UsageError
+from ccsight.kernels import build, built, kconfig, spec, stock
+from ccsight.status import ExitCode
+
+FRAGMENT = "CONFIG_SMP=y  # it has two CPUs\nCONFIG_KVM=y  # what it is about\n"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fragment = tmp_path / "tiny.config"
+    fragment.write_text(FRAGMENT)
+
+    def wanted(extra=()):
+        return kconfig.merge([kconfig.parse(path) for path in (fragment, *map(Path, extra))])
+
+    monkeypatch.setattr(kconfig, "wanted", wanted)
+    return tmp_path / "cache" / "ccsight"
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    return fake_kernel.make_tree(tmp_path / "linux")
+
+
+@pytest.fixture
+def patch(tmp_path):
+    def write(text: str) -> str:
+        path = tmp_path / "the.patch"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def resolve(text: str, said: list[str] | None = None):
+    return spec.resolve(text, Deadline(60), (said if said is not None else []).append)
+
+
+def compiled(cache: Path) -> list[str]:
+    (log,) = cache.glob("lineages/*/build.log")
+    return [line.split()[1] for line in log.read_text().splitlines() if line.startswith("  CC")]
+
+
+def test_a_kernel_is_built_identified_and_stored(cache, tree):
+    said: list[str] = []
+    kernel = resolve(f"tree:{tree}", said)
+    assert kernel.release == "6.99.0-fake"
+    notes = subprocess.run(
+        ["aarch64-linux-gnu-readelf", "-n", next(cache.glob("lineages/*/src/vmlinux"))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (build_id,) = kernel.build_ids
+    assert f"Build ID: {build_id}" in notes.stdout
+    assert kernel.image.is_relative_to(cache / "built")
+    log = (kernel.image.parent / "build.log").read_text()
+    assert log.startswith(f"# again: ccsight build tree:{tree}\n")
+    assert any(line.startswith("built ") and "files" in line for line in said)
+
+
+def test_what_is_stored_is_not_built_again(cache, tree):
+    first = resolve(f"tree:{tree}")
+    before = next(cache.glob("lineages/*/build.log")).stat().st_mtime_ns
+    assert resolve(f"tree:{tree}") == first
+    assert next(cache.glob("lineages/*/build.log")).stat().st_mtime_ns == before
+
+
+def test_a_patch_compiles_only_what_it_changes(cache, tree, patch):
+    base = resolve(f"tree:{tree}")
+    assert len(compiled(cache)) == 2
+    changed = resolve(f"tree:{tree},patch={patch(fake_kernel.CHANGE)}")
+    assert compiled(cache) == ["arch/arm64/kvm/sys_regs.o"]
+    assert changed.build.code_sha256 != base.build.code_sha256
+    assert [change.subject for change in changed.build.patches] == ["the.patch"]
+    assert (tree / "arch/arm64/kvm/sys_regs.c").read_text() == fake_kernel.SYS_REGS
+
+
+def test_a_patch_that_changes_no_code_has_its_own_identity(tree, patch):
+    base, same = resolve(f"tree:{tree}"), resolve(f"tree:{tree},patch={patch(fake_kernel.NO_OP)}")
+    assert base.build_ids != same.build_ids
+    assert base.build.code_sha256 == same.build.code_sha256
+    assert base.build.config_sha256 == same.build.config_sha256
+
+
+def test_the_same_inputs_give_the_same_kernel_wherever_they_lie(tmp_path, tree, monkeypatch):
+    here = resolve(f"tree:{tree}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another" / "cache"))
+    there = resolve(f"tree:{fake_kernel.make_tree(tmp_path / 'elsewhere')}")
+    assert (here.build_ids, here.image_sha256) == (there.build_ids, there.image_sha256)
+
+
+def test_the_pin_needs_no_source(tree, patch):
+    kernel = resolve(f"tree:{tree},patch={patch(fake_kernel.CHANGE)},name=mine,append=quiet")
+    (tree / "Makefile").unlink()
+    again = resolve(spec.pin(kernel))
+    assert (again.image, again.build_ids, again.label, again.append) == (
+        kernel.image,
+        kernel.build_ids,
+        "mine",
+        "quiet",
+    )
+
+
+def test_a_pin_that_was_pruned_says_so(tree):
+    kernel = resolve(f"tree:{tree}")
+    assert {gone.kind for gone in stock.prune(0)} >= {"built", "lineages"}
+    with pytest.raises(UsageError, match="the store has no kernel"):
+        resolve(spec.pin(kernel))
+    assert stock.held() == ()
+
+
+def _resolve(text: str) -> None:
+    resolve(text)
+
+
+def test_two_processes_build_a_kernel_once(cache, tree):
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_resolve, args=(f"tree:{tree}",)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert len(compiled(cache)) == 2, "the second one found it in the store, and the log is the first one's"
+    assert len(list(cache.glob("built/*/Image"))) == 1
+
+
+def test_a_killed_build_leaves_nothing_half_stored(cache, tree):
+    makefile = tree / "Makefile"
+    makefile.write_text(fake_kernel.MAKEFILE.replace("Image: vmlinux\n", "Image: vmlinux\n\tsleep 60\n"))
+    process = multiprocessing.get_context("fork").Process(target=_resolve, args=(f"tree:{tree}",))
+    process.start()
+    end = Deadline(30)
+    while not list(cache.glob("lineages/*/src/vmlinux")) and not end.passed:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(20)
+    assert not list(cache.glob("built/[!.]*/"))
+    makefile.write_text(fake_kernel.MAKEFILE)
+    assert resolve(f"tree:{tree}").release == "6.99.0-fake"
+
+
+def test_a_broken_patch_is_at_fault_because_its_base_builds(tree, patch):
+    with pytest.raises(built.BrokenByPatch) as caught:
+        resolve(f"tree:{tree},patch={patch(fake_kernel.BROKEN)}")
+    assert "arch/arm64/kvm/sys_regs.c:3" in caught.value.fact
+    assert "the base builds" in caught.value.evidence
+    assert caught.value.exit_code == ExitCode.FAIL
+
+
+def test_a_broken_base_blames_nobody(tree, patch):
+    (tree / "init/main.c").write_text(fake_kernel.MAIN + "int broken = no_such_name;\n")
+    with pytest.raises(build.CompileError) as caught:
+        resolve(f"tree:{tree},patch={patch(fake_kernel.CHANGE)}")
+    assert "neither" in caught.value.fact
+    assert caught.value.exit_code == ExitCode.NOT_OBSERVED
+    with pytest.raises(build.CompileError, match=r"init/main.c:\d+"):
+        resolve(f"tree:{tree}")
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [
+        ("fatal error: error writing to /x: No space left on device", NoSpace),
+        ("gcc: fatal error: Killed signal terminated program cc1", InfraError),
+        ("make: *** [Makefile:1: Image] Error 2", InfraError),
+    ],
+)
+def test_trouble_of_this_system_is_never_the_kernels_fault(tree, says, kind):
+    failing = fake_kernel.MAKEFILE.replace("Image: vmlinux\n", f"Image: vmlinux\n\t@echo '{says}'; exit 1\n")
+    (tree / "Makefile").write_text(failing)
+    with pytest.raises(kind) as caught:
+        resolve(f"tree:{tree}")
+    assert not isinstance(caught.value, build.CompileError)
+    assert says in caught.value.evidence
+
+
+def test_a_dropped_option_is_named_with_what_it_got(tree, tmp_path):
+    (tree / "Kconfig").write_text(fake_kernel.KCONFIG + '\nconfig DROPPED\n\tbool "dropped"\n')
+    fragment = tmp_path / "more.config"
+    fragment.write_text("CONFIG_DROPPED=y  # to see it go\n")
+    with pytest.raises(kconfig.KconfigDropped, match=r"DROPPED \(wanted y, got n\)"):
+        resolve(f"tree:{tree},kconfig={fragment}")
+
+
+def test_a_tree_that_changes_while_it_is_built_is_noticed(cache, tree):
+    changing = fake_kernel.MAKEFILE.replace(
+        "Image: vmlinux\n", f"Image: vmlinux\n\techo '/* later */' >> {tree}/init/main.c\n"
+    )
+    (tree / "Makefile").write_text(changing)
+    said: list[str] = []
+    resolve(f"tree:{tree}", said)
+    assert any("changed meanwhile" in line for line in said)
+    assert "later" not in next(cache.glob("lineages/*/src/init/main.c")).read_text()
+
+
+_ON_A_SMALL_DISK = """
+import sys
+from pathlib import Path
+from ccsight.deadline import Deadline
+from ccsight.kernels import kconfig, spec
+kconfig.wanted = lambda extra=(): kconfig.merge([kconfig.parse(Path(sys.argv[1]))])
+spec.resolve(f"tree:{sys.argv[2]}", Deadline(60), print)
+"""
+
+
+def test_a_full_disk_while_building_is_said(tmp_path, tree):
+    large = "Image: vmlinux\n\thead -c 4000000 /dev/zero > large\n"
+    (tree / "Makefile").write_text(fake_kernel.MAKEFILE.replace("Image: vmlinux\n", large))
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = 'mount -t tmpfs -o size=2M none "$0" && XDG_CACHE_HOME="$0" exec "$@"'
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(small)]
+    argv = [*alone, sys.executable, "-c", _ON_A_SMALL_DISK, str(tmp_path / "tiny.config"), str(tree)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert "NoSpace: no space left while building" in done.stderr

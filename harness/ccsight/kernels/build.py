@@ -62,7 +62,9 @@ class Order:
     @property
     def key(self) -> str:
         """The store's name for the result; two orders with the same one give the same kernel."""
+        # What is written down of a kernel counts, too: an older ccsight's is built anew, not misread.
         parts = [self.source.tree, kconfig.text(self.config), self.toolchain.identity]
+        parts += BuildFacts.__struct_fields__
         parts += [patch.sha256 for patch in self.patches]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 

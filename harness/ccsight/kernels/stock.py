@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from ccsight.deadline import Deadline
-from ccsight.errors import DeadlineExceeded
+from ccsight.errors import DeadlineExceeded, InfraError
 from ccsight.kernels import stored
 from ccsight.paths import cache_dir
 from ccsight.store import locked
@@ -65,7 +63,7 @@ def _held() -> Iterator[Stock]:
 def _what(place: Path) -> str:
     try:
         about = stored.read(place)
-    except (OSError, msgspec.MsgspecError):
+    except InfraError:
         return "build folder" if place.parent.name == "lineages" else "unreadable"
     if about.build is None:
         return about.release

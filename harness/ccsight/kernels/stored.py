@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 from msgspec import structs
 
+from ccsight.errors import InfraError
 from ccsight.evidence.model import BuildFacts, Package
 from ccsight.kernels import image
 from ccsight.kernels.model import Kernel
@@ -59,8 +60,15 @@ def _write(folder: Path, about: Stored) -> None:
 
 
 def read(folder: Path) -> Stored:
-    """Return the ``kernel.json`` of a folder."""
-    return msgspec.json.decode((folder / ABOUT).read_bytes(), type=Stored)
+    """Return the ``kernel.json`` of a folder. Raises InfraError when it is not of this ccsight."""
+    try:
+        return msgspec.json.decode((folder / ABOUT).read_bytes(), type=Stored)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InfraError(
+            f"the store's {folder.name} cannot be read",
+            evidence=str(error),
+            next_step="make it anew: ccsight kernels prune --older-than 0",
+        ) from error
 
 
 def kernel(spec: Spec, folder: Path, modules: Path | None = None) -> Kernel:

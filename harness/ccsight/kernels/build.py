@@ -29,6 +29,8 @@ from ccsight.toolbox import elf
 from ccsight.toolbox.tools import Report
 
 LOG = "build.log"
+#: Raised when what is kept of a build changes: what an older ccsight stored is then built anew.
+_RECIPE = "1"
 #: Seconds between two lines about a build that goes on.
 _PULSE = 10.0
 _STEP = re.compile(r"^  (CC|AS|LD|AR|HOSTCC|VDSO\d*|NVHE|HYP\w*|OBJCOPY|GEN|CHK|UPD|SYSMAP|KSYMS)\b")
@@ -62,9 +64,7 @@ class Order:
     @property
     def key(self) -> str:
         """The store's name for the result; two orders with the same one give the same kernel."""
-        # What is written down of a kernel counts, too: an older ccsight's is built anew, not misread.
-        parts = [self.source.tree, kconfig.text(self.config), self.toolchain.identity]
-        parts += BuildFacts.__struct_fields__
+        parts = [_RECIPE, self.source.tree, kconfig.text(self.config), self.toolchain.identity]
         parts += [patch.sha256 for patch in self.patches]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
@@ -180,7 +180,7 @@ def _keep(order: Order, tree: Path, folder: Path, config: str) -> None:
         fragments=order.config.names,
         config_sha256=_config_sha256(config),
         toolchain=order.toolchain.name,
-        code_sha256=elf.code_sha256(tree / "vmlinux"),
+        code_sha256=elf.code_sha256(tree / "vmlinux", order.key),
     )
     stored.write_built(folder, folder / "Image", elf.build_id(tree / "vmlinux"), facts)
 

@@ -81,7 +81,8 @@ def _newest(known: Index, spec: Spec, deadline: Deadline, report: tools.Report) 
             if row.description.sha256 not in known.gone:
                 imported = _imported(row, known, deadline, report)
                 if passed:
-                    report(f"using {row.version}: of {_listed(passed)}, the archive does not have the files")
+                    newest = f"{passed[0].version}{' and others' if len(passed) > 1 else ''}"
+                    report(f"using {row.version}: the archive lists {newest}, but does not have the files")
                 return _source(imported, passed, deadline)
         except PackageGone:
             if known.made < time.time() - _FRESH:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from elftools.elf.sections import NoteSection
 from elftools.elf.segments import InterpSegment
 
 from ccsight.errors import ArchiveError
+
+_BUILD_ID_NOTE = re.compile(rb"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0.{20}", re.DOTALL)
 
 
 def is_elf(path: Path) -> bool:
@@ -60,10 +63,11 @@ def build_id(path: Path) -> str:
     raise ValueError(f"{path} has no GNU build-id")
 
 
-def code_sha256(path: Path) -> str:
-    """Return a hash over all that a program loads but its notes, where identities are kept.
+def code_sha256(path: Path, salt: str) -> str:
+    """Return a hash over all that a program loads but what only tells its identity: notes, build-ids, a salt.
 
-    Two kernels with the same one run the same code, whatever their build-ids say.
+    Two kernels with the same one run the same code, whatever their build-ids say. A kernel carries its
+    vDSOs as data, each with a build-id and the salt of its own, so these are passed over wherever they are.
     """
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -71,7 +75,7 @@ def code_sha256(path: Path) -> str:
             loaded = part["sh_flags"] & SH_FLAGS.SHF_ALLOC and part["sh_type"] != "SHT_NOBITS"
             if loaded and not isinstance(part, NoteSection) and not part.name.startswith(".notes"):
                 digest.update(f"{part.name} {part['sh_addr']:#x} {part['sh_size']}\n".encode())
-                digest.update(part.data())
+                digest.update(_BUILD_ID_NOTE.sub(b"", part.data()).replace(salt.encode(), b""))
     return digest.hexdigest()
 
 

@@ -8,23 +8,23 @@ from command import ccsight
 from history import of
 
 from ccsight.deadline import Deadline
-from ccsight.kernels.spec import parse
 
 pytestmark = [pytest.mark.emulated, pytest.mark.long]
 
 SOURCE = "deb-src:6.12"
 N1 = ("--on", "emulated:neoverse-n1")
 
+#: Changes a comment and moves no line: line numbers are part of the code, in the tables of WARN and BUG.
 NOTHING = """\
 --- a/arch/arm64/kvm/sys_regs.c
 +++ b/arch/arm64/kvm/sys_regs.c
-@@ -1,3 +1,4 @@
- // SPDX-License-Identifier: GPL-2.0-only
-+/* a comment more */
+@@ -1,3 +1,3 @@
+-// SPDX-License-Identifier: GPL-2.0-only
++// SPDX-License-Identifier: GPL-2.0-only  // the same again
  /*
   * Copyright (C) 2012,2013 - ARM Ltd
 """
-BROKEN = NOTHING.replace("+/* a comment more */", "+int broken = no_such_name;")
+BROKEN = NOTHING.replace("// the same again", "\n+int broken = no_such_name;").replace("+1,3", "+1,4")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_what_is_stored_is_not_built_again(tmp_path):
     (plan,) = ccsight("build", SOURCE, "--dry-run", "--json", cwd=tmp_path).json["kernels"]
     assert plan["stored"]
     said = ccsight("build", SOURCE, cwd=tmp_path)
-    assert "files" not in said.stderr, "make ran again"
+    assert not [line for line in said.stderr.splitlines() if line.startswith("built ")], "make ran again"
 
 
 def test_a_patch_that_breaks_the_build_is_blamed_with_its_base_as_the_control(tmp_path, patch):
@@ -77,7 +77,7 @@ def test_a_patch_that_breaks_the_build_is_blamed_with_its_base_as_the_control(tm
 def test_a_checkout_of_the_same_source_is_the_same_kernel(tmp_path):
     """Content decides: a tree and a repository with the package's content build nothing."""
     ccsight("build", SOURCE, cwd=tmp_path, seconds=1500)
-    history = of(parse(SOURCE), "test", Deadline(300))
+    history = of(SOURCE, "test", Deadline(300))
     history.edit("KVM: arm64: a comment", {"arch/arm64/kvm/sys_regs.c": ("GPL-2.0-only", "GPL-2.0-only ")})
     tree = tmp_path / "tree"
     subprocess.run(["git", "clone", "-q", "--shared", history.place, tree], check=True)

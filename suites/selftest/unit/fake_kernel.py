@@ -17,7 +17,8 @@ config BUILD_SALT
 #: What kbuild does, as far as a build here looks at it. A file that changed is compiled, others are not.
 MAKEFILE = """\
 CC = $(CROSS_COMPILE)gcc
-FILES = init/main.o arch/arm64/kvm/sys_regs.o
+# As in a kernel, a change of the salt reaches a file that is data to the rest.
+FILES = init/main.o arch/arm64/vdso.o arch/arm64/kvm/sys_regs.o
 
 allnoconfig:
 \tgrep '^CONFIG_' $(KCONFIG_ALLCONFIG) | grep -v '^CONFIG_DROPPED' > .config
@@ -29,6 +30,11 @@ Image: vmlinux
 vmlinux: $(FILES) salt.o
 \t@echo '  LD      vmlinux'
 \t$(CC) -nostdlib -static -Wl,--build-id=sha1 -Wl,-e,start -o $@ $^
+
+arch/arm64/vdso.o: salted.h
+
+salted.h: .config
+	grep BUILD_SALT .config | sed 's/.*=/#define SALT /' > $@
 
 salt.o: .config
 \tgrep BUILD_SALT .config | sed 's/.*="/.section .note.salt,"a",%note\\n.word 0,16,1\\n.ascii "/' > salt.S
@@ -75,10 +81,11 @@ def make_tree(folder: Path) -> Path:
         "Kconfig": KCONFIG,
         "Makefile": MAKEFILE,
         "init/main.c": MAIN,
+        "arch/arm64/vdso.c": '#include "../../salted.h"\nconst char vdso[] = SALT;\n',
         "arch/arm64/Kconfig": "",
         "arch/arm64/Makefile": "",
         "arch/arm64/kvm/sys_regs.c": SYS_REGS,
-        ".gitignore": "*.o\n/vmlinux\n.config\nsalt.S\nImage\n",
+        ".gitignore": "*.o\n/vmlinux\n.config\nsalt.S\nsalted.h\nImage\n",
     }.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

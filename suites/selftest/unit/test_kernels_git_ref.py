@@ -9,7 +9,11 @@ from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
 
-SOON = Deadline(60)
+
+def soon() -> Deadline:
+    return Deadline(60)
+
+
 LONG = "arch/arm64/kvm/sys_regs.c"
 
 
@@ -46,7 +50,7 @@ def test_any_name_of_a_commit(clone: Path, ref: str) -> None:
     assert source.tree == tree_of(clone, ref)
     assert dict(source.provenance)["commit"] == git(clone, "rev-parse", f"{ref}^{{commit}}")
     assert source.title.startswith(f"linux {ref}")
-    assert not source.changed(SOON)
+    assert not source.changed(soon())
 
 
 @pytest.mark.parametrize("kind", ["bare", "worktree", "alternates", "packed", "inside"])
@@ -66,7 +70,7 @@ def test_any_repository(clone: Path, tmp_path: Path, kind: str) -> None:
         place = clone / "arch/arm64"
     before = fingerprint(tmp_path / "linux"), fingerprint(place)
     source = resolve(f"git:{place},ref=v6.13").source
-    objects.move(tmp_path / "build", source, SOON)
+    objects.move(tmp_path / "build", source, soon())
     assert source.tree == expected
     assert (tmp_path / "build" / LONG).read_text() == edited(10, "int first;")
     assert (fingerprint(tmp_path / "linux"), fingerprint(place)) == before
@@ -141,7 +145,7 @@ class TestRevert:
         before = fingerprint(clone)
         inputs = resolve(f"git:{clone},ref=HEAD,revert=v6.13")
         assert inputs.base.tree == tree_of(clone, "HEAD")
-        assert objects.changed_paths(inputs.base, inputs.source, SOON) == (LONG,)
+        assert objects.changed_paths(inputs.base, inputs.source, soon()) == (LONG,)
         assert [patch.subject for patch in inputs.patches] == [
             f'Revert {git(clone, "rev-parse", "v6.13^{commit}")[:12]} ("first")'
         ]
@@ -156,7 +160,7 @@ class TestRevert:
         text = edited(10, "int first;").replace("int line_20;", "int later;")
         commit(clone, "later", {LONG: text})
         inputs = resolve(f"git:{clone},ref=HEAD,revert=v6.13")
-        assert objects.changed_paths(inputs.base, inputs.source, SOON) == (LONG,)
+        assert objects.changed_paths(inputs.base, inputs.source, soon()) == (LONG,)
 
     def test_a_conflict_names_the_files(self, clone: Path) -> None:
         commit(clone, "over it", {LONG: edited(10, "int other;"), "drivers/a.c": "int third;\n"})

@@ -14,7 +14,9 @@ from ccsight.errors import NoSpace
 from ccsight.kernels import objects
 from ccsight.kernels.objects import Folder, GitFailed, Source
 
-SOON = Deadline(60)
+
+def soon() -> Deadline:
+    return Deadline(60)
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 def taken(folder: Path, *words: str) -> Source:
     index = folder.with_name(f"{folder.name}.our-index")
-    tree = objects.import_folder(Folder(folder, index, words or ("--", ".")), SOON)
-    return Source(tree, (objects.store(SOON) / "objects",), "fake", "fake")
+    tree = objects.import_folder(Folder(folder, index, words or ("--", ".")), soon())
+    return Source(tree, (objects.store(soon()) / "objects",), "fake", "fake")
 
 
 def dates(folder: Path) -> dict[str, int]:
@@ -59,14 +61,14 @@ def test_build_products_and_git_itself_are_not_source(folder: Path) -> None:
 
 def test_bytes_stay_as_they_are(folder: Path, tmp_path: Path) -> None:
     write(folder, {".gitattributes": "*.c text eol=crlf ident filter=x\n", "init/crlf.c": "a;\r\n$Id$\nb;\n"})
-    objects.move(tmp_path / "tree", taken(folder), SOON)
+    objects.move(tmp_path / "tree", taken(folder), soon())
     assert fingerprint(tmp_path / "tree") == fingerprint(folder)
 
 
 def test_links_and_modes_are_kept(folder: Path, tmp_path: Path) -> None:
     (folder / "init/link").symlink_to("main.c")
     (folder / "init/main.c").chmod(0o755)
-    objects.move(tmp_path / "tree", taken(folder), SOON)
+    objects.move(tmp_path / "tree", taken(folder), soon())
     assert (tmp_path / "tree/init/link").readlink() == Path("main.c")
     assert os.access(tmp_path / "tree/init/main.c", os.X_OK)
 
@@ -76,27 +78,31 @@ def test_only_what_differs_is_written(folder: Path, tmp_path: Path) -> None:
     write(folder, {"arch/arm64/kvm/arm.c": "int other;\n", "init/new.c": "int new;\n"})
     (folder / "drivers/a.c").unlink()
     patched, tree = taken(folder), tmp_path / "tree"
-    assert objects.changed_paths(base, patched, SOON) == ("arch/arm64/kvm/arm.c", "drivers/a.c", "init/new.c")
-    objects.move(tree, base, SOON)
+    assert objects.changed_paths(base, patched, soon()) == (
+        "arch/arm64/kvm/arm.c",
+        "drivers/a.c",
+        "init/new.c",
+    )
+    objects.move(tree, base, soon())
     before = dates(tree)
     time.sleep(0.01)
-    objects.move(tree, patched, SOON)
+    objects.move(tree, patched, soon())
     after = dates(tree)
     assert {name for name in after if after[name] != before.get(name)} == {
         "arch/arm64/kvm/arm.c",
         "init/new.c",
     }
     assert "drivers/a.c" not in after
-    objects.move(tree, patched, SOON)
+    objects.move(tree, patched, soon())
     assert dates(tree) == after
 
 
 def test_what_a_build_leaves_stays_and_what_it_broke_is_repaired(folder: Path, tmp_path: Path) -> None:
     base, tree = taken(folder), tmp_path / "tree"
-    objects.move(tree, base, SOON)
+    objects.move(tree, base, soon())
     write(tree, {"drivers/a.o": "object", "init/main.c": "half wri"})
     (tree / "Makefile").unlink()
-    objects.move(tree, base, SOON)
+    objects.move(tree, base, soon())
     assert (tree / "drivers/a.o").read_text() == "object"
     assert {name: (tree / name).read_text() for name in FILES} == FILES
 
@@ -105,11 +111,11 @@ def test_a_killed_move_leaves_nothing_behind(folder: Path, tmp_path: Path) -> No
     base, tree = taken(folder), tmp_path / "tree"
     write(folder, {"init/new.c": "int new;\n"})
     patched = taken(folder)
-    objects.move(tree, base, SOON)
+    objects.move(tree, base, soon())
     write(tree, {"init/new.c": "int new;\n"})  # what was written before the kill
     (tmp_path / "tree.moving").write_text("\n".join([patched.tree, *map(str, patched.objects)]))
     (tmp_path / "tree.index.lock").touch()
-    objects.move(tree, base, SOON)
+    objects.move(tree, base, soon())
     assert not (tree / "init/new.c").exists()
     assert not (tmp_path / "tree.moving").exists()
 
@@ -117,18 +123,18 @@ def test_a_killed_move_leaves_nothing_behind(folder: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("lost", ["tree.index", "tree"])
 def test_half_of_a_worktree_is_made_anew(folder: Path, tmp_path: Path, lost: str) -> None:
     base, tree = taken(folder), tmp_path / "tree"
-    objects.move(tree, base, SOON)
+    objects.move(tree, base, soon())
     write(tree, {"stray.c": ""})
     (tmp_path / lost).rename(tmp_path / "gone")
-    objects.move(tree, base, SOON)
+    objects.move(tree, base, soon())
     assert fingerprint(tree) == fingerprint(folder)
 
 
 def test_a_torn_index_is_made_anew(folder: Path, tmp_path: Path) -> None:
     base, tree = taken(folder), tmp_path / "tree"
-    objects.move(tree, base, SOON)
+    objects.move(tree, base, soon())
     (tmp_path / "tree.index").write_bytes(b"DIRC")
-    objects.move(tree, base, SOON)
+    objects.move(tree, base, soon())
     assert fingerprint(tree) == fingerprint(folder)
 
 
@@ -156,7 +162,7 @@ def test_nobodys_environment_or_configuration_matters(
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "nonsense")
     (folder / "init/main.c").write_text("a\r\n")
     changed = taken(folder)
-    objects.move(tmp_path / "tree", changed, SOON)
+    objects.move(tmp_path / "tree", changed, soon())
     assert first != changed
     assert (tmp_path / "tree/init/main.c").read_bytes() == b"a\r\n"
     assert sorted(path.name for path in theirs.iterdir()) == ["config"]
@@ -164,9 +170,9 @@ def test_nobodys_environment_or_configuration_matters(
 
 def test_an_emptied_cache_is_noticed(folder: Path, cache: Path, tmp_path: Path) -> None:
     base = taken(folder)
-    assert objects.holds(base.tree, (), SOON)
+    assert objects.holds(base.tree, (), soon())
     (cache / "ccsight/objects.git").rename(tmp_path / "gone")
-    assert not objects.holds(base.tree, (), SOON)
+    assert not objects.holds(base.tree, (), soon())
 
 
 def test_a_folder_with_a_colon_serves_as_alternate(folder: Path, tmp_path: Path) -> None:
@@ -175,14 +181,14 @@ def test_a_folder_with_a_colon_serves_as_alternate(folder: Path, tmp_path: Path)
     git(odd, "init", "-q")
     git(odd, "add", "-A")
     tree = git(odd, "write-tree")
-    source = Source(tree, (objects.store(SOON) / "objects", odd / ".git/objects"), "odd", "odd")
-    objects.move(tmp_path / "tree", source, SOON)
+    source = Source(tree, (objects.store(soon()) / "objects", odd / ".git/objects"), "odd", "odd")
+    objects.move(tmp_path / "tree", source, soon())
     assert {name: (tmp_path / "tree" / name).read_text() for name in FILES} == FILES
 
 
 def test_git_says_what_was_wrong() -> None:
     with pytest.raises(GitFailed) as caught:
-        objects.git(["cat-file", "tree", "0" * 40], SOON, where=objects.ours(SOON))
+        objects.git(["cat-file", "tree", "0" * 40], soon(), where=objects.ours(soon()))
     assert caught.value.fact == "git cat-file ended with status 128"
     assert "0000" in caught.value.evidence
 
@@ -194,7 +200,7 @@ def test_a_full_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(NoSpace):
-        objects.git(["status"], SOON)
+        objects.git(["status"], soon())
 
 
 def test_two_processes_read_one_folder_at_once(folder: Path, tmp_path: Path) -> None:

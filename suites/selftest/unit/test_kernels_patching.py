@@ -11,7 +11,11 @@ from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import objects, patching
 
-SOON = Deadline(60)
+
+def soon() -> Deadline:
+    return Deadline(60)
+
+
 LONG = "arch/arm64/kvm/sys_regs.c"
 
 

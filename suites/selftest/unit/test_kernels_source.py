@@ -14,7 +14,11 @@ from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
 
-SOON = Deadline(60)
+
+def soon() -> Deadline:
+    return Deadline(60)
+
+
 LONG = "arch/arm64/kvm/sys_regs.c"
 PATCH = "--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int main;\n+int patched;\n"
 
@@ -28,7 +32,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def history(tmp_path: Path) -> History:
     write(tmp_path / "plain", FILES)
-    made = of(f"tree:{tmp_path}/plain", "test", SOON)
+    made = of(f"tree:{tmp_path}/plain", "test", soon())
     made.edit("KVM: change a line", {LONG: ("int line_10;", "int changed;")})
     made.write("init: another main", {"init/main.c": "int other;\n", "init/new.c": "int new;\n"})
     return made
@@ -55,10 +59,10 @@ def test_a_history_is_a_real_repository(history: History, tmp_path: Path) -> Non
 def test_each_commit_of_a_history_is_a_source(history: History, tmp_path: Path) -> None:
     before = fingerprint(history.place)
     sources = [resolve(f"git:{history.place},ref={commit}").source for commit in history.commits]
-    assert objects.changed_paths(sources[0], sources[1], SOON) == (LONG,)
-    assert objects.changed_paths(sources[1], sources[2], SOON) == ("init/main.c", "init/new.c")
+    assert objects.changed_paths(sources[0], sources[1], soon()) == (LONG,)
+    assert objects.changed_paths(sources[1], sources[2], soon()) == ("init/main.c", "init/new.c")
     for source in (*sources, *reversed(sources)):
-        objects.move(tmp_path / "build", source, SOON)
+        objects.move(tmp_path / "build", source, soon())
     assert {name: (tmp_path / "build" / name).read_text() for name in FILES} == FILES
     assert fingerprint(history.place) == before
 
@@ -68,7 +72,7 @@ def test_options_are_applied_in_their_order(history: History, tmp_path: Path) ->
     spec, patch = f"git:{history.place},ref=master", f"patch={tmp_path}/a,,b.patch"
     inputs = resolve(f"{spec},revert=master,{patch}")
     assert [each.subject.split(" ")[0] for each in inputs.patches] == ["Revert", "a,b.patch"]
-    assert objects.changed_paths(inputs.base, inputs.source, SOON) == ("init/main.c", "init/new.c")
+    assert objects.changed_paths(inputs.base, inputs.source, soon()) == ("init/main.c", "init/new.c")
     with pytest.raises(UsageError, match="does not apply"):
         resolve(f"{spec},{patch},revert=master")
 
@@ -80,7 +84,7 @@ def test_a_source_package_with_a_patch(archive: Archive, server: Server, tmp_pat
     inputs = resolve(f"deb-src:6.12,patch={tmp_path}/one.patch")
     assert inputs.source.title == "linux 6.12.5-1 with one.patch"
     assert inputs.source.family == inputs.base.family
-    assert objects.changed_paths(inputs.base, inputs.source, SOON) == ("init/main.c",)
+    assert objects.changed_paths(inputs.base, inputs.source, soon()) == ("init/main.c",)
 
 
 def test_what_is_no_kernel(archive: Archive, server: Server) -> None:

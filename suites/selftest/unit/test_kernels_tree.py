@@ -12,7 +12,9 @@ from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
 
-SOON = Deadline(60)
+
+def soon() -> Deadline:
+    return Deadline(60)
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +38,8 @@ def clone(tmp_path: Path) -> Path:
 
 
 def paths(source: objects.Source) -> set[str]:
-    where = objects.ours(SOON, source.objects)
-    return set(objects.git(["ls-tree", "-r", "--name-only", source.tree], SOON, where=where).text.split())
+    where = objects.ours(soon(), source.objects)
+    return set(objects.git(["ls-tree", "-r", "--name-only", source.tree], soon(), where=where).text.split())
 
 
 def test_with_or_without_git_it_is_the_same_source(plain: Path, clone: Path) -> None:
@@ -54,7 +56,7 @@ def test_a_dirty_tree_is_taken_as_it_lies_there(clone: Path) -> None:
     (clone / "init/main.c").unlink()
     git(clone, "add", "drivers/new.c")
     dirty = resolve(f"tree:{clone}").source
-    assert objects.changed_paths(clean, dirty, SOON) == ("drivers/a.c", "drivers/new.c", "init/main.c")
+    assert objects.changed_paths(clean, dirty, soon()) == ("drivers/a.c", "drivers/new.c", "init/main.c")
     assert "modified" in dirty.title
     assert "modified" in dict(dirty.provenance)["state"]
 
@@ -75,7 +77,7 @@ def test_what_git_was_told_not_to_look_at_is_looked_at(clone: Path) -> None:
     clean = resolve(f"tree:{clone}").source
     write(clone, {"drivers/a.c": "int unseen;\n", "init/main.c": "int unseen;\n"})
     changed = resolve(f"tree:{clone}").source
-    assert objects.changed_paths(clean, changed, SOON) == ("drivers/a.c", "init/main.c")
+    assert objects.changed_paths(clean, changed, soon()) == ("drivers/a.c", "init/main.c")
 
 
 def test_a_change_of_the_same_size_and_second_is_seen(clone: Path) -> None:
@@ -123,7 +125,7 @@ def test_packaging_that_ignores_the_source(plain: Path) -> None:
     write(plain, {".gitignore": "*.o\n/*\n!/debian/\n", "debian/changelog": "x", ".pc/applied": "x"})
     write(plain, {"vmlinux": "x", "drivers/b.o": "x", ".config": "x", "include/generated/x.h": "x"})
     found = resolve(f"tree:{plain}").source
-    assert objects.changed_paths(expected, found, SOON) == (".gitignore",)
+    assert objects.changed_paths(expected, found, soon()) == (".gitignore",)
 
 
 def test_the_users_repository_is_left_as_it_was(clone: Path, tmp_path: Path) -> None:
@@ -134,21 +136,21 @@ def test_the_users_repository_is_left_as_it_was(clone: Path, tmp_path: Path) -> 
     patch.write_text("--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int main;\n+int patched;\n")
     before = fingerprint(clone)
     inputs = resolve(f"tree:{clone},patch={patch}")
-    objects.move(tmp_path / "build", inputs.base, SOON)
-    objects.move(tmp_path / "build", inputs.source, SOON)
-    assert not inputs.base.changed(SOON)
+    objects.move(tmp_path / "build", inputs.base, soon())
+    objects.move(tmp_path / "build", inputs.source, soon())
+    assert not inputs.base.changed(soon())
     assert fingerprint(clone) == before
     assert (tmp_path / "build/init/main.c").read_text() == "int patched;\n"
 
 
 def test_a_change_while_it_was_built_is_noticed(plain: Path) -> None:
     inputs = resolve(f"tree:{plain}")
-    assert not inputs.source.changed(SOON)
+    assert not inputs.source.changed(soon())
     time.sleep(0.01)
     os.utime(plain / "Makefile")
-    assert not inputs.source.changed(SOON)
+    assert not inputs.source.changed(soon())
     write(plain, {"Makefile": "changed:\n"})
-    assert inputs.source.changed(SOON)
+    assert inputs.source.changed(soon())
 
 
 def test_objects_that_the_users_git_drops_are_read_again(clone: Path) -> None:
@@ -176,6 +178,6 @@ def test_a_changed_source_after_patching_is_noticed_too(plain: Path, tmp_path: P
     patch = tmp_path / "one.patch"
     patch.write_text("--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int main;\n+int patched;\n")
     source = resolve(f"tree:{plain},patch={patch}").source
-    assert not source.changed(SOON)
+    assert not source.changed(soon())
     write(plain, {"Makefile": "changed:\n"})
-    assert source.changed(SOON)
+    assert source.changed(soon())

@@ -1,5 +1,6 @@
 """Evidence on disk: strict, whole, and honest about what is missing. The schemas are current."""
 
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -139,10 +140,24 @@ def test_slugs_do_not_collide(one, other):
     ("name", "kind"), [("run", Plan), ("case", Case), ("capture", Capture), ("failure", Failure)]
 )
 def test_the_committed_schemas_are_current(name, kind):
-    schema = msgspec.json.schema(
-        kind, schema_hook=lambda hook: {"type": "string", "pattern": "^0x[0-9a-f]+$"}
-    )
-    text = json.dumps(schema, indent=2, sort_keys=True) + "\n"
+    text = schema_text(kind)
     assert (SCHEMAS / f"{name}.schema.json").read_text() == text, (
         f"write this to results/schema/{name}.schema.json:\n{text}"
     )
+
+
+def schema_text(kind):
+    """Return the JSON Schema of a kind of evidence, whatever Python keeps of a docstring's indent."""
+    schema = msgspec.json.schema(
+        kind, schema_hook=lambda hook: {"type": "string", "pattern": "^0x[0-9a-f]+$"}
+    )
+    return json.dumps(_dedented(schema), indent=2, sort_keys=True) + "\n"
+
+
+def _dedented(schema):
+    if isinstance(schema, dict):
+        return {
+            key: inspect.cleandoc(value) if key == "description" else _dedented(value)
+            for key, value in schema.items()
+        }
+    return [_dedented(each) for each in schema] if isinstance(schema, list) else schema

@@ -3,7 +3,6 @@
 A kernel is built once for its source, patches, configuration and toolchain, whoever asks.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +75,9 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Kernel:
 
 
 def _stored(order: Order, deadline: Deadline, report: Report) -> Path:
-    fill: Callable[[Path], None] = lambda folder: build.build(order, folder, deadline, report)  # noqa: E731
+    def fill(folder: Path) -> None:
+        build.build(order, folder, deadline, report)
+
     return entry(stored.BUILT, order.key, fill, deadline)
 
 

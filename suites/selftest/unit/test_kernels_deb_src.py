@@ -6,19 +6,13 @@ from pathlib import Path
 
 import pytest
 from tiny_archive import Archive, Server
-from tiny_source import FILES, resolve
+from tiny_source import FILES, resolve, soon
 
-from ccsight.deadline import Deadline
 from ccsight.errors import ArchiveError, UsageError
 from ccsight.kernels import objects
 from ccsight.kernels.objects import Source
 from ccsight.paths import cache_dir
 from ccsight.toolbox import source_packages
-
-
-def soon() -> Deadline:
-    return Deadline(60)
-
 
 PATCH = "--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int main;\n+int distribution;\n"
 #: As Debian's packaging has it: nothing but itself is source.

@@ -3,16 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tiny_source import FILES, commit, edited, fingerprint, git, resolve, write
+from tiny_source import FILES, commit, edited, fingerprint, git, resolve, soon, write
 
-from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
-
-
-def soon() -> Deadline:
-    return Deadline(60)
-
 
 LONG = "arch/arm64/kvm/sys_regs.c"
 

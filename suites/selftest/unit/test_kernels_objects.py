@@ -7,16 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_source import FILES, fingerprint, git, write
+from tiny_source import FILES, fingerprint, git, soon, write
 
-from ccsight.deadline import Deadline
 from ccsight.errors import NoSpace
 from ccsight.kernels import objects
 from ccsight.kernels.objects import Folder, GitFailed, Source
-
-
-def soon() -> Deadline:
-    return Deadline(60)
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,8 @@ from pathlib import Path
 import pytest
 from tiny_source import FILES, commit, edited, git, resolve, write
 
-from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import objects, patching
-
-
-def soon() -> Deadline:
-    return Deadline(60)
-
 
 LONG = "arch/arm64/kvm/sys_regs.c"
 

@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 from history import History, of
 from tiny_archive import Archive, Server
-from tiny_source import FILES, edited, fingerprint, git, resolve, write
+from tiny_source import FILES, edited, fingerprint, git, resolve, soon, write
 
-from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
-
-
-def soon() -> Deadline:
-    return Deadline(60)
-
 
 LONG = "arch/arm64/kvm/sys_regs.c"
 PATCH = "--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int main;\n+int patched;\n"

@@ -6,15 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_source import FILES, commit, fingerprint, git, resolve, write
+from tiny_source import FILES, commit, fingerprint, git, resolve, soon, write
 
-from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
-
-
-def soon() -> Deadline:
-    return Deadline(60)
 
 
 @pytest.fixture(autouse=True)

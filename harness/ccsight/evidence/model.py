@@ -16,8 +16,22 @@ T = TypeVar("T")
 _PLAIN = re.compile(r"[A-Za-z0-9.:-]{1,48}")
 _ODD = re.compile(r"[^A-Za-z0-9.-]")
 
-#: Raised with every change of the types below that an old reader or an old run would notice.
-SCHEMA = 1
+#: Raised with every change of the types below that an older ccsight would stumble over.
+SCHEMA = 2
+#: The schemas that are read: what an older one lacks has a default.
+READABLE = (1, 2)
+
+
+#: The phases of the programs. A VM that was made and looked at, on whatever CPU ...
+LAUNCH = "launch"
+#: ... one for each physical CPU, made, looked at and run there ...
+PINNED = "pinned"
+#: ... one that is made on the first CPU and taken from CPU to CPU while it lives ...
+MOVED = "moved"
+#: ... one that is given, on its CPU, what was read on another one.
+CARRIED = "carried"
+#: No VM at all: the host's own kernel.
+HOST = "host"
 
 
 class Hex(int):
@@ -27,7 +41,7 @@ class Hex(int):
 class Vantage(StrEnum):
     """From where a register was read."""
 
-    HARDWARE = "hardware"  #: MRS in the host's kernel
+    HARDWARE = "hardware"  #: MRS in the host's kernel, on one physical CPU
     USERSPACE = "userspace"  #: KVM_GET_ONE_REG, as a VMM sees it
     GUEST = "guest"  #: MRS at the guest's EL1
     GUEST_EL0 = "guest_el0"  #: MRS at the guest's EL0
@@ -57,19 +71,40 @@ class Reading(Record, frozen=True):
 class View(Record, frozen=True):
     """What one vantage saw of one vCPU in one phase of one program.
 
-    ``readings`` maps names such as ``CLIDR_EL1`` and ``CCSIDR_EL1[2]`` to what came back.
+    ``cpu`` is the physical CPU to which the thread was pinned meanwhile, None where it ran wherever the
+    host put it. ``vcpu`` is None where there is none: at the vantage ``hardware``. ``readings`` maps names
+    such as ``CLIDR_EL1`` and ``CCSIDR_EL1[2]`` to what came back.
     """
 
     vantage: Vantage
-    vcpu: int
+    vcpu: int | None
     program: str
     phase: str
     readings: dict[str, Reading]
+    cpu: int | None = None
 
     def value(self, name: str) -> int | None:
         """Return a register's value, or None when it could not be read or was not asked for."""
         reading = self.readings.get(name)
         return None if reading is None else reading.value
+
+
+class Write(Record, frozen=True):
+    """One KVM_SET_ONE_REG: what was written to which vCPU, what came of it, what GET says afterwards.
+
+    ``cpu`` is the physical CPU on which the ioctl ran, ``origin`` the one on which ``value`` had been read;
+    None where nothing was pinned. ``problem`` is the errno's name, "" for a write that was accepted.
+    """
+
+    vcpu: int
+    program: str
+    phase: str
+    name: str
+    value: Hex
+    problem: str
+    after: Reading
+    cpu: int | None = None
+    origin: int | None = None
 
 
 class RegisterList(Record, frozen=True):
@@ -131,8 +166,28 @@ class Cpu(Record, frozen=True):
     revidr: Hex
 
 
+class Declared(Record, frozen=True):
+    """What a row of the silicon table makes one emulated CPU say: declared, by nobody observed.
+
+    ``registers`` holds the values by reading (``CCSIDR_EL1[2]``), ``hits`` how many reads were overridden
+    with them. ``values`` is ``published``, ``computed`` or ``partial``; ``source`` says where they are from.
+    """
+
+    cpu: int
+    core: str
+    values: str
+    source: str
+    registers: dict[str, Hex]
+    hits: dict[str, int]
+
+
 class MachineFacts(Record, frozen=True):
-    """Which machine it was, as observed on it, and how it was started where we started it."""
+    """Which machine it was, as observed on it, and how it was started where we started it.
+
+    ``cpu_features`` is what the kernel's log calls detected, such as ``Mismatched cache type (CTR_EL0)``;
+    None where the log cannot be read or has lost its beginning. ``declared`` has a row for each CPU whose
+    registers come from the silicon table.
+    """
 
     spec: str
     substrate: Substrate
@@ -142,6 +197,8 @@ class MachineFacts(Record, frozen=True):
     cpus: tuple[Cpu, ...]
     emulator: str = ""
     argv: tuple[str, ...] = ()
+    cpu_features: tuple[str, ...] | None = None
+    declared: tuple[Declared, ...] = ()
 
 
 class Cell(Record, frozen=True):
@@ -172,17 +229,20 @@ class Capture(Record, frozen=True):
     register_lists: tuple[RegisterList, ...]
     programs: dict[str, str]  #: name -> SHA-256 of each probe and guest that ran
     seconds: dict[str, float]  #: stage -> how long it took, wall clock
+    writes: tuple[Write, ...] = ()
+
+    @property
+    def launch(self) -> tuple[View, ...]:
+        """The views of a VM as it was launched: pinned to no CPU, nothing written to it."""
+        return tuple(view for view in self.views if view.phase == LAUNCH)
 
     def view(self, vantage: Vantage, vcpu: int) -> View | None:
-        """Return the first view from a vantage of a vCPU, or None when nobody looked."""
-        for view in self.views:
-            if view.vantage is vantage and view.vcpu == vcpu:
-                return view
-        return None
+        """Return what a vantage saw of a vCPU at launch, or None when nobody looked."""
+        return next((view for view in self.launch if (view.vantage, view.vcpu) == (vantage, vcpu)), None)
 
     def vcpus(self) -> tuple[int, ...]:
-        """Return the vCPUs that any view covers, in order."""
-        return tuple(sorted({view.vcpu for view in self.views}))
+        """Return the vCPUs that any view of the launch covers, in order."""
+        return tuple(sorted({view.vcpu for view in self.launch if view.vcpu is not None}))
 
 
 def slug(spec: str) -> str:

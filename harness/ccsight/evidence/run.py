@@ -21,6 +21,7 @@ from ccsight import __version__
 from ccsight.errors import CcsightError, EvidenceError, UsageError
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.model import (
+    READABLE,
     SCHEMA,
     BuildFacts,
     Capture,
@@ -51,7 +52,8 @@ class PlannedKernel(Record, frozen=True):
 class Plan(Record, frozen=True):
     """What a run promises, and with what: the content of run.json.
 
-    ``kernels`` has the old one first. ``argv`` is the command that repeats the run.
+    ``kernels`` has the old one first. ``argv`` is the command that repeats the run. ``silicon`` is the
+    text of the user's own silicon table, "" where there is none: ``silicon:`` machines mean the same forever.
     """
 
     schema: int
@@ -63,6 +65,7 @@ class Plan(Record, frozen=True):
     machines: tuple[str, ...]
     cells: tuple[Cell, ...]
     cases: tuple[PlannedCase, ...]
+    silicon: str = ""
 
     def cell(self, machine: str, kernel: str) -> Cell:
         """Return the cell of a machine and a kernel, by their specs."""
@@ -212,9 +215,9 @@ Versioned = TypeVar("Versioned", Plan, Capture)
 
 
 def _of_this_schema(evidence: Versioned, where: Path) -> Versioned:
-    if evidence.schema != SCHEMA:
+    if evidence.schema not in READABLE:
         raise EvidenceError(
-            f"{where} has schema {evidence.schema}; this ccsight reads {SCHEMA}",
+            f"{where} has schema {evidence.schema}; this ccsight reads {READABLE[0]} to {READABLE[-1]}",
             next_step="read it with the ccsight that wrote it",
         )
     return evidence

@@ -14,7 +14,8 @@ class Kernel:
     ``image`` is an uncompressed arm64 Image. ``modules`` is the folder that holds ``kernel/…/*.ko[.xz]``
     (``lib/modules/RELEASE``), or None for a kernel without any. ``build_ids`` are the GNU build-ids
     (hex) found in the image: the running kernel's must be one of them. ``append`` goes to the end of
-    its command line. ``banner`` is the image's ``Linux version …`` line.
+    its command line. ``banner`` is the image's ``Linux version …`` line. ``hardware_module`` is
+    our kernel module (``guests/module/``) as built for this very kernel, None for kernels not built here.
     """
 
     spec: Spec
@@ -28,3 +29,4 @@ class Kernel:
     build: BuildFacts | None = None
     append: str = ""
     banner: str = ""
+    hardware_module: Path | None = None

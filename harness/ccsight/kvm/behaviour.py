@@ -136,7 +136,7 @@ def observed(capture: Capture) -> Behaviour:
     Native kernels list the caches that CLIDR_EL1 names; normalising ones list all fourteen selectors
     (Linux 7af0c2534f4c, write_demux_regids()).
     """
-    views = [view for view in capture.views if view.vantage is Vantage.USERSPACE]
+    views = [view for view in capture.launch if view.vantage is Vantage.USERSPACE]
     if not views or not capture.register_lists:
         return UNKNOWN
     clidr = views[0].value("CLIDR_EL1")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ccsight.deadline import Deadline
+from ccsight.evidence.model import Declared
 from ccsight.kernels.model import Kernel
 from ccsight.process import Completed
 
@@ -38,7 +39,9 @@ class Booted:
     """A machine that runs the kernel it was given, as far as the machine itself can prove it.
 
     ``boot_token`` is a word that only this boot's kernel command line carries. ``cpus`` is how many there
-    must be. ``emulator`` and ``argv`` are provenance, empty for real machines.
+    must be. ``emulator`` and ``argv`` are provenance, empty for real machines. ``declared`` returns what the
+    silicon table makes its CPUs say, with the hits so far. ``takes_modules`` is whether the user lets ccsight
+    load a kernel module there.
     """
 
     host: Host
@@ -47,6 +50,8 @@ class Booted:
     emulator: str = ""
     argv: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    declared: Callable[[], tuple[Declared, ...]] = tuple
+    takes_modules: bool = False
 
 
 class Machine(Protocol):

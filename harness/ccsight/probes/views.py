@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from ccsight.arm64.registers import SELECTORS, ccsidr
 from ccsight.errors import NoKvm
-from ccsight.evidence.model import Hex, Reading, RegisterList, Vantage, View
+from ccsight.evidence.model import LAUNCH, Hex, Reading, RegisterList, Vantage, View
 from ccsight.probes.identity import kvm_problem
 from ccsight.probes.stream import Line, Stream, parse, refuse
 
-PHASE = "launch"
 #: What is read, from userspace and from the guest's EL1, in the order in which it is sent.
 READINGS = ("CTR_EL0", "CLIDR_EL1", "ID_AA64MMFR2_EL1", *(ccsidr(selector) for selector in SELECTORS))
 READINGS_EL0 = ("CTR_EL0",)
@@ -108,7 +107,7 @@ def _vcpus(stream: Stream) -> int:
 
 
 def _view(vantage: Vantage, vcpu: int, readings: dict[str, Reading]) -> View:
-    return View(vantage=vantage, vcpu=vcpu, program="view", phase=PHASE, readings=readings)
+    return View(vantage=vantage, vcpu=vcpu, program="view", phase=LAUNCH, readings=readings)
 
 
 def _userspace(stream: Stream, vcpu: int) -> View:

@@ -179,7 +179,7 @@ def _observed(age: str, capture: Capture) -> Observed:
 
 def _seen(capture: Capture) -> Iterator[Seen]:
     """Yield each view once, with all the vCPUs of which it is true."""
-    layout = Layout.of(next((view.value("ID_AA64MMFR2_EL1") or 0 for view in capture.views), 0))
+    layout = Layout.of(next((view.value("ID_AA64MMFR2_EL1") or 0 for view in capture.launch), 0))
     left = list(capture.views)
     while left:
         first = left[0]

@@ -50,7 +50,7 @@ class _Sight:
 
     def __init__(self, capture: Capture, vcpu: int) -> None:
         self.views: dict[Vantage, View] = {}
-        for view in capture.views:
+        for view in capture.launch:
             if view.vcpu == vcpu:
                 self.views.setdefault(view.vantage, view)
 

@@ -6,7 +6,8 @@ The rows stand in a table elsewhere; this module knows what a row means and whic
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ccsight.arm64.registers import ID_AA64MMFR2_EL1, ccsidr
+from ccsight.arm64.caches import Layout
+from ccsight.arm64.registers import CCSIDR_EL1_CCIDX, ID_AA64MMFR2_EL1, ccsidr
 
 _ALL = (1 << 64) - 1
 
@@ -22,6 +23,24 @@ class Override:
     value: int
     mask: int = _ALL
     at_el2_only: bool = False
+
+
+@dataclass(frozen=True)
+class Base:
+    """A QEMU model that cores are put on, as far as it decides what they may say.
+
+    ``aarch32``: at EL1 (and so in guests). ``mte``: with the option ``mte=on``. ``evt`` is the field of
+    ID_AA64MMFR2_EL1, ``dczid`` the block size that DC ZVA zeroes, as DCZID_EL0.BS has it.
+    """
+
+    name: str
+    aarch32: bool = False
+    vhe: bool = False
+    ccidx: bool = False
+    mte: bool = False
+    fwb: bool = False
+    evt: int = 0
+    dczid: int = 4
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,11 @@ class Core:
     dczid: int | None = None
     shows_midr: bool = True
 
+    @property
+    def layout(self) -> Layout:
+        """The layout of its CCSIDR_EL1."""
+        return Layout.CCIDX if self.ccidx else Layout.NARROW
+
     def overrides(self) -> dict[str, Override]:
         """Return what is overridden, by reading: ``CTR_EL0``, ``CCSIDR_EL1[2]`` …"""
         mmfr2 = {"CCIDX": int(self.ccidx), "EVT": self.evt}
@@ -56,6 +80,7 @@ class Core:
             "CTR_EL0": Override(self.ctr),
             "CLIDR_EL1": Override(self.clidr),
             **{ccsidr(selector): Override(value) for selector, value in sorted(self.ccsidr.items())},
+            **self._ccsidr2(),
             "ID_AA64MMFR2_EL1": Override(
                 sum(number << each.lo for each, number in zip(fields, mmfr2.values(), strict=True)),
                 sum(each.mask for each in fields),
@@ -68,6 +93,21 @@ class Core:
             if self.revidr is not None:
                 found["REVIDR_EL1"] = Override(self.revidr, at_el2_only=True)
         return found
+
+    def declared(self) -> dict[str, int]:
+        """Return what the row says by reading, or by ``REGISTER.FIELD`` where it gives but a part."""
+        found = {name: each.value for name, each in self.overrides().items() if each.mask == _ALL}
+        found |= {"ID_AA64MMFR2_EL1.CCIDX": int(self.ccidx), "ID_AA64MMFR2_EL1.EVT": self.evt}
+        return found | ({} if self.dczid is None else {"DCZID_EL0.BS": self.dczid})
+
+    def _ccsidr2(self) -> dict[str, Override]:
+        """Return what an AArch32 guest needs beside CCSIDR_EL1: with FEAT_CCIDX, NumSets has a register."""
+        if not self.ccidx:
+            return {}
+        return {
+            f"CCSIDR2_EL1[{selector}]": Override(CCSIDR_EL1_CCIDX.field("NumSets").extract(value))
+            for selector, value in sorted(self.ccsidr.items())
+        }
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,6 @@ class Case(Record, frozen=True):
         return PlannedCase(check=self.check, cells=self.cells).key
 
 
-def missing(planned: PlannedCase, reason: str) -> Case:
-    """Return the case of a judgement for which nothing was observed."""
-    return Case(check=planned.check, cells=planned.cells, status=Status.MISS, reason=reason)
+def unjudged(planned: PlannedCase, status: Status, reason: str) -> Case:
+    """Return the case of a judgement that could not be made: MISS, ERROR or SKIP, and why."""
+    return Case(check=planned.check, cells=planned.cells, status=status, reason=reason)

@@ -169,8 +169,9 @@ class Cpu(Record, frozen=True):
 class Declared(Record, frozen=True):
     """What a row of the silicon table makes one emulated CPU say: declared, by nobody observed.
 
-    ``registers`` holds the values by reading (``CCSIDR_EL1[2]``), ``hits`` how many reads were overridden
-    with them. ``values`` is ``published``, ``computed`` or ``partial``; ``source`` says where they are from.
+    ``registers`` holds the values by reading (``CCSIDR_EL1[2]``; ``REGISTER.FIELD`` where a row gives but a
+    part), ``hits`` how many reads of each register were overridden. ``values`` is ``published``, ``computed``
+    or ``partial``; ``source`` says where they are from.
     """
 
     cpu: int

@@ -91,11 +91,16 @@ def present(deadline: Deadline) -> Qemu | None:
     return _cached(place) if place.is_dir() else None
 
 
+def identity(which: Qemu) -> str:
+    """Return a name for this very QEMU; another build in the same place gets another one."""
+    binary = Path(next(word for word in reversed(which.argv) if PROGRAM in word or word == which.argv[0]))
+    facts = repr((which, binary.stat().st_mtime_ns if binary.exists() else 0))
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
 def models(which: Qemu, deadline: Deadline) -> tuple[str, ...]:
     """Return the 64-bit CPU models that a QEMU has, sorted; its answer is kept in the cache."""
-    binary = Path(next(word for word in reversed(which.argv) if PROGRAM in word or word == which.argv[0]))
-    identity = repr((which, binary.stat().st_mtime_ns if binary.exists() else 0))
-    memo = cache_dir() / "toolbox" / f"models-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
+    memo = cache_dir() / "toolbox" / f"models-{identity(which)}.json"
     if memo.exists():
         return msgspec.json.decode(memo.read_bytes(), type=tuple[str, ...])
     said = process.run([*which.argv, "-M", "virt", "-cpu", "help"], deadline).text

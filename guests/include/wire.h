@@ -25,19 +25,23 @@
  * The kinds of each program are listed in guests/README.md. Any change that
  * an old reader would notice raises WIRE_VERSION.
  *
- * This writer needs no libc: ccprobe and the bare guests share it.
+ * This writer needs no libc: ccprobe, the bare guests and our kernel module share it.
  */
 #ifndef CCSIGHT_WIRE_H
 #define CCSIGHT_WIRE_H
 
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#endif
 
 #define WIRE_VERSION		1
 #define WIRE_LINE_MAX		512
 #define WIRE_GUEST_LINE_MAX	160
-#define WIRE_LINES_MAX		4096
+#define WIRE_LINES_MAX		5120	/* "ccprobe sweep" of 256 CPUs takes 5058 */
 /* Bytes of a text that go into one line, whatever they are. */
 #define WIRE_TEXT_CHUNK		128
 
@@ -85,11 +89,17 @@ static inline void wire_key(struct wire *wire, const char *key)
 	wire_char(wire, '=');
 }
 
+/* A number alone, as an item of a list. */
+static inline void wire_0x(struct wire *wire, uint64_t value)
+{
+	wire_raw(wire, "0x");
+	wire_digits(wire, value, 16);
+}
+
 static inline void wire_hex(struct wire *wire, const char *key, uint64_t value)
 {
 	wire_key(wire, key);
-	wire_raw(wire, "0x");
-	wire_digits(wire, value, 16);
+	wire_0x(wire, value);
 }
 
 static inline void wire_dec(struct wire *wire, const char *key, uint64_t value)

@@ -36,14 +36,15 @@ void console_put(struct console *console, char c)
 }
 
 /* The guest has ended: what it left without a newline is kept (as much as fits), and is an error. */
-void console_end(struct console *console)
+bool console_end(struct console *console)
 {
 	unsigned int kept = console->used < WIRE_TEXT_CHUNK ? console->used : WIRE_TEXT_CHUNK;
 
 	if (!console->used || console->full)
-		return;
+		return !console->full;
 	wire_error(console->wire, "guest-line-unfinished");
 	wire_dec(console->wire, "vcpu", console->vcpu);
 	wire_bytes(console->wire, "line", console->line, kept);
 	wire_send(console->wire);
+	return false;
 }

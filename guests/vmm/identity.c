@@ -15,8 +15,6 @@
 
 #include "ccprobe.h"
 
-#define CPUS_MAX	1024
-
 static const struct {
 	const char *name;
 	const char *path;
@@ -52,12 +50,12 @@ static void send_build_id(struct wire *wire)
 }
 
 /* Return 0, or an errno. */
-static int read_identification(unsigned long cpu, const char *name, uint64_t *value)
+static int read_identification(unsigned int cpu, const char *name, uint64_t *value)
 {
 	char path[128], text[64], *end;
 	long count;
 
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%lu/regs/identification/%s", cpu, name);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/regs/identification/%s", cpu, name);
 	count = read_file(path, text, sizeof(text) - 1);
 	if (count < 0)
 		return (int)-count;
@@ -67,7 +65,7 @@ static int read_identification(unsigned long cpu, const char *name, uint64_t *va
 	return errno ? errno : end == text || *end != '\n' ? EBADMSG : 0;
 }
 
-static void send_cpu(struct wire *wire, unsigned long cpu)
+static void send_cpu(struct wire *wire, unsigned int cpu)
 {
 	uint64_t midr, revidr;
 	int problem = read_identification(cpu, "midr_el1", &midr);
@@ -85,43 +83,10 @@ static void send_cpu(struct wire *wire, unsigned long cpu)
 	wire_send(wire);
 }
 
-/* The list is the kernel's own: "0-3,5\n". Return false where it is not. */
-static bool send_cpus_in(struct wire *wire, char *list)
-{
-	while (*list >= '0' && *list <= '9') {
-		unsigned long first = strtoul(list, &list, 10), last = first;
-
-		if (*list == '-')
-			last = strtoul(list + 1, &list, 10);
-		if (last < first || last >= CPUS_MAX)
-			return false;
-		while (first <= last)
-			send_cpu(wire, first++);
-		if (*list == '\n')
-			return true;
-		if (*list++ != ',')
-			return false;
-	}
-	return false;
-}
-
-static void send_cpus(struct wire *wire)
-{
-	char list[FILE_MAX];
-	long count = read_file("/sys/devices/system/cpu/online", list, sizeof(list) - 1);
-
-	if (count < 0) {
-		send_errno(wire, "cpus-online", (int)-count);
-		return;
-	}
-	list[count] = '\0';
-	if (!send_cpus_in(wire, list))
-		send_errno(wire, "cpus-online", EBADMSG);
-}
-
 void send_identity(struct wire *wire)
 {
 	struct utsname names;
+	struct cpus cpus;
 	int kvm;
 
 	if (uname(&names))
@@ -131,7 +96,11 @@ void send_identity(struct wire *wire)
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		send_file(wire, files[i].name, files[i].path);
 	send_build_id(wire);
-	send_cpus(wire);
+	if (find_cpus(wire, &cpus)) {
+		for (unsigned int i = 0; i < cpus.count; i++)
+			send_cpu(wire, cpus.index[i]);
+	}
+	send_features(wire);
 	if (open_kvm(wire, &kvm))
 		close(kvm);
 }

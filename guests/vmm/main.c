@@ -4,8 +4,9 @@
  *
  *	ccprobe identity
  *	ccprobe view GUEST.img [SECONDS]
+ *	ccprobe sweep GUEST.img [SECONDS]
  *
- * SECONDS bound each vCPU's run (default 10). Exit status: 0 when all was
+ * SECONDS bound each run of a vCPU (default 10). Exit status: 0 when all was
  * observed, 1 when the stream holds an error, 2 on wrong usage or when the
  * stream could not be written.
  */
@@ -43,7 +44,7 @@ static unsigned int parse_seconds(const char *text)
 
 static int usage(void)
 {
-	fputs("usage: ccprobe identity | ccprobe view GUEST.img [SECONDS]\n", stderr);
+	fputs("usage: ccprobe identity | ccprobe view|sweep GUEST.img [SECONDS]\n", stderr);
 	return 2;
 }
 
@@ -60,6 +61,11 @@ int main(int argc, char **argv)
 	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "view") && seconds) {
 		wire_begin(&wire, put, WIRE_LINE_MAX, "ccprobe-view");
 		send_view(&wire, argv[2], seconds);
+		return finish(&wire);
+	}
+	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "sweep") && seconds) {
+		wire_begin(&wire, put, WIRE_LINE_MAX, "ccprobe-sweep");
+		send_sweep(&wire, argv[2], seconds);
 		return finish(&wire);
 	}
 	return usage();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What userspace is shown of a vCPU's registers: KVM_GET_ONE_REG and KVM_GET_REG_LIST. */
+/* What userspace is shown of a vCPU's registers: KVM_GET_ONE_REG and its like. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/kvm.h>
@@ -9,51 +9,76 @@
 
 #include "ccprobe.h"
 
-#define SELECTORS	14	/* seven levels, each with a data and an instruction side */
 #define IDS_MAX		2048
 #define IDS_IN_A_LINE	16
 
 static const struct {
 	const char *name;
 	uint64_t id;
-} registers[] = {
+} named[] = {
 	{ "CTR_EL0", ARM64_SYS_REG(3, 3, 0, 0, 1) },
 	{ "CLIDR_EL1", ARM64_SYS_REG(3, 1, 0, 0, 1) },
 	{ "ID_AA64MMFR2_EL1", ARM64_SYS_REG(3, 0, 0, 7, 2) },
 };
 
-static void send_register(struct wire *wire, const struct vcpu *vcpu, const char *name, uint64_t id)
-{
-	uint32_t narrow = 0;
-	uint64_t wide = 0;
-	bool is_wide = (id & KVM_REG_SIZE_MASK) == KVM_REG_SIZE_U64;
-	struct kvm_one_reg reg = {
-		.id = id,
-		.addr = is_wide ? (uintptr_t)&wide : (uintptr_t)&narrow,
-	};
-	int problem = ioctl(vcpu->fd, KVM_GET_ONE_REG, &reg) ? errno : 0;
+#define NAMED	(sizeof(named) / sizeof(named[0]))
 
-	wire_line(wire, "reg");
-	wire_dec(wire, "vcpu", vcpu->index);
-	wire_str(wire, "name", name);
-	if (problem)
-		wire_str(wire, "errno", errno_name(problem));
+/* Behind the named ones: seven levels of caches, each with a data and an instruction side. */
+_Static_assert(REGISTERS == NAMED + 14, "each register has an index");
+
+static uint64_t register_id(unsigned int index)
+{
+	if (index < NAMED)
+		return named[index].id;
+	return KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_DEMUX | KVM_REG_ARM_DEMUX_ID_CCSIDR |
+	       (index - NAMED);
+}
+
+void name_register(unsigned int index, char name[REGISTER_NAME_MAX])
+{
+	if (index < NAMED)
+		snprintf(name, REGISTER_NAME_MAX, "%s", named[index].name);
 	else
-		wire_hex(wire, "value", is_wide ? wide : narrow);
-	wire_send(wire);
+		snprintf(name, REGISTER_NAME_MAX, "CCSIDR_EL1[%zu]", index - NAMED);
+}
+
+/* KVM moves as many bytes as the id says: 4 or 8 of these, and the host is little-endian. */
+static int move_register(const struct vcpu *vcpu, unsigned long request, unsigned int index, uint64_t *value)
+{
+	struct kvm_one_reg reg = { .id = register_id(index), .addr = (uintptr_t)value };
+
+	return ioctl(vcpu->fd, request, &reg) ? errno : 0;
+}
+
+struct reading get_register(const struct vcpu *vcpu, unsigned int index)
+{
+	struct reading reading = { 0 };
+
+	reading.problem = move_register(vcpu, KVM_GET_ONE_REG, index, &reading.value);
+	return reading;
+}
+
+int set_register(const struct vcpu *vcpu, unsigned int index, uint64_t value)
+{
+	return move_register(vcpu, KVM_SET_ONE_REG, index, &value);
 }
 
 void send_registers(struct wire *wire, const struct vcpu *vcpu)
 {
-	char name[32];
+	char name[REGISTER_NAME_MAX];
 
-	for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
-		send_register(wire, vcpu, registers[i].name, registers[i].id);
-	for (unsigned int selector = 0; selector < SELECTORS; selector++) {
-		snprintf(name, sizeof(name), "CCSIDR_EL1[%u]", selector);
-		send_register(wire, vcpu, name,
-			      KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_DEMUX |
-			      KVM_REG_ARM_DEMUX_ID_CCSIDR | selector);
+	for (unsigned int index = 0; index < REGISTERS; index++) {
+		struct reading reading = get_register(vcpu, index);
+
+		name_register(index, name);
+		wire_line(wire, "reg");
+		wire_dec(wire, "vcpu", vcpu->index);
+		wire_str(wire, "name", name);
+		if (reading.problem)
+			wire_str(wire, "errno", errno_name(reading.problem));
+		else
+			wire_hex(wire, "value", reading.value);
+		wire_send(wire);
 	}
 }
 

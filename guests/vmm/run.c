@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Run one vCPU until it turns the machine off, with a PL011 for its console.
- * Every other end is an error line; a guest that never ends meets the clock.
+ * Run one vCPU until it turns the machine off or gives control back, with a PL011
+ * for its console. Every end but the one that is waited for is an error line; a
+ * guest that never ends meets the clock.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,12 +13,15 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "board.h"
 #include "ccprobe.h"
 
 #define PL011_SIZE	0x1000
 #define PL011_DR	0x00
 #define PL011_FR	0x18
 #define PL011_FR_EMPTY	0x90	/* TXFE and RXFE: ready to send, nothing received */
+
+enum next { GO_ON, ENDED, FAILED };
 
 static struct kvm_run *running;
 
@@ -51,9 +55,9 @@ static void send_end(struct wire *wire, const struct vcpu *vcpu, const char *wha
 /* Return false when the address is nobody's. */
 static bool do_mmio(struct kvm_run *run, struct console *console)
 {
-	uint64_t offset = run->mmio.phys_addr - CONSOLE_BASE;
+	uint64_t offset = run->mmio.phys_addr - BOARD_PL011;
 
-	if (run->mmio.phys_addr < CONSOLE_BASE || offset >= PL011_SIZE)
+	if (run->mmio.phys_addr < BOARD_PL011 || offset >= PL011_SIZE)
 		return false;
 	if (run->mmio.is_write && offset == PL011_DR)
 		console_put(console, (char)run->mmio.data[0]);
@@ -80,65 +84,64 @@ static void drain_ring(const struct vcpu *vcpu, struct console *console)
 	}
 }
 
-/* Return true when the vCPU is to go on; else a line about its end was sent. */
-static bool handle_exit(struct wire *wire, const struct vcpu *vcpu, struct console *console)
+static enum next handle_exit(struct wire *wire, const struct vcpu *vcpu, struct console *console,
+			     enum run_until until)
 {
 	struct kvm_run *run = vcpu->run;
 
 	switch (run->exit_reason) {
 	case KVM_EXIT_MMIO:
 		if (do_mmio(run, console))
-			return true;
+			return console->full ? FAILED : GO_ON;
+		if (run->mmio.phys_addr == BOARD_GIVE_BACK && until == RUN_UNTIL_GIVEN_BACK)
+			return ENDED;
 		send_end(wire, vcpu, "guest-mmio", "address", run->mmio.phys_addr);
-		return false;
+		return FAILED;
 	case KVM_EXIT_SYSTEM_EVENT:
-		if (run->system_event.type != KVM_SYSTEM_EVENT_SHUTDOWN) {
-			send_end(wire, vcpu, "guest-system-event", "type", run->system_event.type);
-			return false;
-		}
-		wire_line(wire, "off");
-		wire_dec(wire, "vcpu", vcpu->index);
-		wire_send(wire);
-		return false;
+		if (run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN && until == RUN_UNTIL_OFF)
+			return ENDED;
+		send_end(wire, vcpu, "guest-system-event", "type", run->system_event.type);
+		return FAILED;
 	case KVM_EXIT_INTR:
-		return true;
+		return GO_ON;
 	default:
 		send_end(wire, vcpu, "guest-exit", "reason", run->exit_reason);
-		return false;
+		return FAILED;
 	}
 }
 
 /* The same for a KVM_RUN that failed; it says EINTR when the clock has run out. */
-static bool handle_problem(struct wire *wire, const struct vcpu *vcpu, int problem)
+static enum next handle_problem(struct wire *wire, const struct vcpu *vcpu, int problem)
 {
 	if (problem != EINTR) {
 		send_vcpu_errno(wire, "KVM_RUN", vcpu->index, problem);
-		return false;
+		return FAILED;
 	}
 	if (!vcpu->run->immediate_exit)
-		return true;
+		return GO_ON;
 	wire_error(wire, "guest-does-not-end");
 	wire_dec(wire, "vcpu", vcpu->index);
 	wire_send(wire);
-	return false;
+	return FAILED;
 }
 
-void run_vcpu(struct wire *wire, const struct vcpu *vcpu, unsigned int seconds)
+bool run_vcpu(struct wire *wire, const struct vcpu *vcpu, unsigned int seconds, enum run_until until)
 {
 	struct console console = { .wire = wire, .vcpu = vcpu->index };
-	bool goes_on = true;
+	enum next next = GO_ON;
 
 	set_clock(vcpu, seconds);
-	while (goes_on) {
+	while (next == GO_ON) {
 		int problem = ioctl(vcpu->fd, KVM_RUN, 0) ? errno : 0;
 
 		drain_ring(vcpu, &console);
-		if (!problem)
-			goes_on = handle_exit(wire, vcpu, &console);
+		if (console.full)
+			next = FAILED;
+		else if (problem)
+			next = handle_problem(wire, vcpu, problem);
 		else
-			goes_on = handle_problem(wire, vcpu, problem);
-		goes_on = goes_on && !console.full;
+			next = handle_exit(wire, vcpu, &console, until);
 	}
 	set_clock(vcpu, 0);
-	console_end(&console);
+	return console_end(&console) && next == ENDED;
 }

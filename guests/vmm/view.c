@@ -18,19 +18,23 @@ void send_view(struct wire *wire, const char *image, unsigned int seconds)
 		wire->failed = true;	/* no error of ours: the "kvm" line says why */
 		return;
 	}
-	if (!make_vm(wire, &vm))
+	if (!make_vm(wire, &vm, VCPUS_MAX))
 		return;
 	wire_line(wire, "vm");
-	wire_dec(wire, "vcpus", VCPUS);
+	wire_dec(wire, "vcpus", vm.vcpu_count);
 	wire_send(wire);
-	for (unsigned int index = 0; index < VCPUS; index++) {
+	for (unsigned int index = 0; index < vm.vcpu_count; index++) {
 		send_registers(wire, &vm.vcpus[index]);
 		send_register_list(wire, &vm.vcpus[index]);
 	}
 	if (!load_image(wire, &vm, image))
 		return;
-	for (unsigned int index = 0; index < VCPUS; index++) {
-		if (start_vcpu(wire, &vm.vcpus[index]))
-			run_vcpu(wire, &vm.vcpus[index], seconds);
+	for (unsigned int index = 0; index < vm.vcpu_count; index++) {
+		if (!start_vcpu(wire, &vm.vcpus[index]) ||
+		    !run_vcpu(wire, &vm.vcpus[index], seconds, RUN_UNTIL_OFF))
+			continue;
+		wire_line(wire, "off");
+		wire_dec(wire, "vcpu", index);
+		wire_send(wire);
 	}
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The smallest virtual machine: some memory, two vCPUs, no interrupt controller. */
+/* The smallest virtual machine: some memory, a vCPU or two, no interrupt controller. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "board.h"
 #include "ccprobe.h"
 
 /* Like QEMU's virt machine: the same image runs there. */
@@ -76,7 +77,7 @@ static bool make_memory(struct wire *wire, struct vm *vm)
 /* Let KVM collect what guests write to the console; without it, every byte is an exit of its own. */
 static void make_ring(struct vm *vm)
 {
-	struct kvm_coalesced_mmio_zone zone = { .addr = CONSOLE_BASE, .size = 4 };
+	struct kvm_coalesced_mmio_zone zone = { .addr = BOARD_PL011, .size = 4 };
 	int pages = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
 
 	if (pages > 0 && !ioctl(vm->fd, KVM_REGISTER_COALESCED_MMIO, &zone))
@@ -113,7 +114,7 @@ static bool make_vcpu(struct wire *wire, const struct vm *vm, struct vcpu *vcpu)
 	return true;
 }
 
-bool make_vm(struct wire *wire, struct vm *vm)
+bool make_vm(struct wire *wire, struct vm *vm, unsigned int vcpus)
 {
 	int run_size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 
@@ -130,12 +131,25 @@ bool make_vm(struct wire *wire, struct vm *vm)
 	if (!make_memory(wire, vm))
 		return false;
 	make_ring(vm);
-	for (unsigned int index = 0; index < VCPUS; index++) {
+	for (unsigned int index = 0; index < vcpus; index++) {
 		vm->vcpus[index].index = index;
 		if (!make_vcpu(wire, vm, &vm->vcpus[index]))
 			return false;
+		vm->vcpu_count++;
 	}
 	return true;
+}
+
+/* Leave nothing of what make_vm() has made; /dev/kvm stays open. */
+void destroy_vm(struct vm *vm)
+{
+	for (unsigned int index = 0; index < vm->vcpu_count; index++) {
+		munmap(vm->vcpus[index].run, vm->run_size);
+		close(vm->vcpus[index].fd);
+	}
+	close(vm->fd);
+	munmap(vm->memory, MEMORY_SIZE);
+	*vm = (struct vm){ .kvm = vm->kvm };
 }
 
 /* Put an arm64 Image where start_vcpu() enters it; its header says how much memory it needs. */

@@ -1,6 +1,6 @@
 """pytest's side: options, and the fixture that turns a run's plan into tests.
 
-    pytest suites/launch --old deb:6.1 --new deb:6.12 --on emulated:neoverse-n1 -n 2
+    pytest suites/launch suites/asymmetry --old deb:6.1 --new deb:6.12 --on emulated:neoverse-n1 -n 2
     pytest suites/launch --evidence results/RUN
 
 A test names a check with ``@pytest.mark.check("CR-001")`` and takes the fixture ``case``: it then runs
@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--old", metavar="KERNEL", help="kernel spec of the old kernel (default: deb:6.1)")
     group.addoption("--new", metavar="KERNEL", help="kernel spec of the new kernel (default: deb:6.12)")
     group.addoption("--on", metavar="MACHINE", action="append", help="machine spec; repeatable")
+    group.addoption("--silicon", metavar="FILE", help="rows of your own for the silicon table")
     group.addoption("--evidence", metavar="RUN", help="judge this run's folder instead of booting machines")
     group.addoption("--results", metavar="DIR", default="results", help="where a new run goes")
 

@@ -42,6 +42,20 @@ void guest_main(struct wire *wire);
 /* In start.S: run code at EL0 until its SVC, and return its x0. */
 struct reading el0_call(void (*code)(void));
 
+/*
+ * End the stream, give control back to the VMM, and begin another stream when the
+ * vCPU is run again. Where nobody takes control, this was the last one: turn off.
+ */
+void next_round(struct wire *wire);
+
+/* In registers.c: the cache registers at EL1, by index, and the one that EL0 has. */
+#define REGISTERS		17
+#define REGISTER_NAME_MAX	20
+
+struct reading read_register(unsigned int index);
+struct reading read_ctr_at_el0(void);
+void name_register(unsigned int index, char name[REGISTER_NAME_MAX]);
+
 /* Send "reg el=EL name=NAME value=..." or, after a fault, "... esr=...". */
 void send_reading(struct wire *wire, unsigned int el, const char *name, struct reading reading);
 

@@ -11,15 +11,25 @@ from functools import partial
 from pathlib import Path
 
 from ccsight.deadline import Deadline
-from ccsight.errors import BootError, CcsightError, WrongKernel
-from ccsight.evidence.model import SCHEMA, Capture, Cell, KernelFacts, MachineFacts, Substrate, to_json
+from ccsight.errors import BootError, CcsightError, ProbeError, WrongKernel
+from ccsight.evidence.model import (
+    SCHEMA,
+    Capture,
+    Cell,
+    Declared,
+    KernelFacts,
+    MachineFacts,
+    Substrate,
+    View,
+    to_json,
+)
 from ccsight.evidence.run import Failure, Run
 from ccsight.kernels.model import Kernel
-from ccsight.machines import registry
+from ccsight.machines import registry, silicon
 from ccsight.machines.model import Booted, Report
 from ccsight.probes import build
 from ccsight.probes.identity import Identity
-from ccsight.probes.runner import placed
+from ccsight.probes.runner import Probe, placed
 from ccsight.store import locked
 
 #: Seconds that one cell may take, whatever happens; a boot has its own, shorter clock.
@@ -74,7 +84,7 @@ def capture_cell(task: CellTask, report: Callable[[str], None]) -> Failure | Non
 
 def _capture(run: Run, task: CellTask, report: Report, deadline: Deadline) -> None:
     watch = Stopwatch(report)
-    machine = registry.machine(task.cell.machine)
+    machine = registry.machine(task.cell.machine, silicon.table(run.plan.silicon))
     with ExitStack() as held:
         booted = held.enter_context(machine.boot(task.kernel, run.console(task.cell), deadline, report))
         with watch.stage("push"):
@@ -85,17 +95,41 @@ def _capture(run: Run, task: CellTask, report: Report, deadline: Deadline) -> No
             prove(identity, task.kernel, booted)
         with watch.stage("observe"):
             observed = probe.observe(deadline)
+        with watch.stage("sweep"):
+            swept = probe.sweep(deadline)
+        hardware = _hardware(task.kernel, booted, probe, watch, deadline)
+        declared, papers = booted.declared(), booted.papers()
     capture = Capture(
         schema=SCHEMA,
         cell=task.cell,
         kernel=_kernel_facts(task, identity),
-        machine=_machine_facts(task.cell.machine, identity, booted),
-        views=observed.views,
+        machine=_machine_facts(task.cell.machine, identity, booted, declared),
+        views=(*observed.views, *swept.views, *hardware),
         register_lists=observed.register_lists,
+        writes=swept.writes,
         programs=probe.programs,
         seconds={stage: round(spent, 3) for stage, spent in (booted.seconds | watch.seconds).items()},
     )
+    for name, content in papers.items():
+        run.write(task.cell, name, content)
     run.write(task.cell, "capture.json", to_json(capture))
+
+
+def _hardware(
+    kernel: Kernel, booted: Booted, probe: Probe, watch: Stopwatch, deadline: Deadline
+) -> tuple[View, ...]:
+    """Return what each physical CPU says in the host's kernel; nothing where our module cannot go."""
+    if kernel.hardware_module is None or not booted.takes_modules:
+        return ()
+    with watch.stage("hardware"):
+        views = probe.hardware(kernel.hardware_module, deadline)
+    if len(views) != booted.cpus:
+        raise ProbeError(
+            f"our kernel module saw {len(views)} CPUs instead of {booted.cpus}",
+            evidence=f"CPUs {', '.join(str(view.cpu) for view in views)}",
+            next_step="repeat the capture: a CPU may have gone off-line meanwhile",
+        )
+    return views
 
 
 def prove(identity: Identity, kernel: Kernel, booted: Booted) -> None:
@@ -133,7 +167,9 @@ def _kernel_facts(task: CellTask, identity: Identity) -> KernelFacts:
     )
 
 
-def _machine_facts(spec: str, identity: Identity, booted: Booted) -> MachineFacts:
+def _machine_facts(
+    spec: str, identity: Identity, booted: Booted, declared: tuple[Declared, ...]
+) -> MachineFacts:
     # A system under emulation cannot see that it is; whoever started the emulator can.
     substrate = Substrate.EMULATED if booted.emulator else identity.substrate
     return MachineFacts(
@@ -145,4 +181,6 @@ def _machine_facts(spec: str, identity: Identity, booted: Booted) -> MachineFact
         cpus=identity.cpus,
         emulator=booted.emulator,
         argv=booted.argv,
+        cpu_features=identity.cpu_features,
+        declared=declared,
     )

@@ -14,6 +14,7 @@ from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.model import Kernel
 from ccsight.machines import registry
 from ccsight.machines.model import Machine
+from ccsight.machines.silicon import Table
 from ccsight.probes import build
 from ccsight.report import as_json as json_report
 from ccsight.report import console, html, junit, terminal
@@ -26,11 +27,15 @@ SET_UP_SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for: kernel specs (old one first), machine specs, the command to repeat it."""
+    """What the user asked for: kernel specs (old one first), machine specs, the command to repeat it.
+
+    ``table`` is where ``silicon:`` machines are looked up.
+    """
 
     kernels: tuple[str, ...]
     machines: tuple[str, ...]
     again: tuple[str, ...]
+    table: Table
 
 
 def _checked(request: Request) -> list[Machine]:
@@ -42,7 +47,7 @@ def _checked(request: Request) -> list[Machine]:
         )
     for kernel in request.kernels:
         kernel_specs.parse(kernel)
-    return [registry.machine(machine) for machine in request.machines]
+    return [registry.machine(machine, request.table) for machine in request.machines]
 
 
 def show_plan(request: Request, *, as_json: bool) -> int:
@@ -68,7 +73,8 @@ def start(results: Path, request: Request) -> tuple[Run, Mapping[str, Kernel]]:
         machine.prepare(deadline, console.narrate)
     kernels = [kernel_specs.resolve(kernel, deadline, console.narrate) for kernel in request.kernels]
     build.built(deadline)
-    plan = plan_comparison([_planned(kernel) for kernel in kernels], request.machines, request.again)
+    planned = [_planned(kernel) for kernel in kernels]
+    plan = plan_comparison(planned, request.machines, request.again, request.table.text)
     return Run.create(results, plan), {kernel.spec.text: kernel for kernel in kernels}
 
 

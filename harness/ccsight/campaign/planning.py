@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import msgspec
+
 from ccsight.checks import COMPARISONS, LAWS
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.model import Cell
@@ -36,10 +38,15 @@ def cases_of(kernels: Sequence[str], machines: Iterable[str]) -> tuple[PlannedCa
     return tuple(cases)
 
 
-def plan_comparison(kernels: Sequence[PlannedKernel], machines: Sequence[str], argv: tuple[str, ...]) -> Plan:
-    """Return the plan of a run that compares kernels, the old one first, on machines."""
+def plan_comparison(
+    kernels: Sequence[PlannedKernel], machines: Sequence[str], argv: tuple[str, ...], silicon: str = ""
+) -> Plan:
+    """Return the plan of a run that compares kernels, the old one first, on machines.
+
+    ``silicon`` is the text of the user's silicon table.
+    """
     specs = [kernel.spec for kernel in kernels]
-    return plan(
+    promised = plan(
         run_id=new_run_id(),
         argv=argv,
         kernels=tuple(kernels),
@@ -47,3 +54,4 @@ def plan_comparison(kernels: Sequence[PlannedKernel], machines: Sequence[str], a
         cells=cells_of(specs, machines),
         cases=cases_of(specs, machines),
     )
+    return msgspec.structs.replace(promised, silicon=silicon)

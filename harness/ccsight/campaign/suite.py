@@ -14,6 +14,7 @@ from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.run import Failure, Run, find_run
 from ccsight.kernels.model import Kernel
+from ccsight.machines import silicon
 from ccsight.store import locked, write_atomically
 
 #: In the folder that the workers of a session share: the path of their run.
@@ -84,5 +85,7 @@ def _start(options: Namespace) -> Run:
     again = ["pytest", "suites/launch", "--old", kernels[0], "--new", kernels[1]]
     for machine in machines:
         again += ["--on", machine]
-    run, _ = start(Path(options.results), Request(kernels, machines, tuple(again)))
+    again += ["--silicon", options.silicon] if options.silicon else []
+    table = silicon.load(Path(options.silicon) if options.silicon else None)
+    run, _ = start(Path(options.results), Request(kernels, machines, tuple(again), table))
     return run

@@ -4,7 +4,19 @@ Importing this package fills the table in ``registry``. A new check is a new fun
 unit test for each status it can give.
 """
 
-from ccsight.checks import launch, laws, lists
+from ccsight.checks import asymmetry, launch, laws, lists, reference
 from ccsight.checks.registry import COMPARISONS, LAWS, Comparison, Law, judge, named
 
-__all__ = ["COMPARISONS", "LAWS", "Comparison", "Law", "judge", "launch", "laws", "lists", "named"]
+__all__ = [
+    "COMPARISONS",
+    "LAWS",
+    "Comparison",
+    "Law",
+    "asymmetry",
+    "judge",
+    "launch",
+    "laws",
+    "lists",
+    "named",
+    "reference",
+]

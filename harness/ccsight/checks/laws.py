@@ -8,6 +8,8 @@ from ccsight.checks.registry import law, need, need_reading, need_value, need_vc
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import Capture, Reading, Vantage, View
 from ccsight.kvm.behaviour import observed
+from ccsight.kvm.known import Difference
+from ccsight.kvm.physical import physical
 
 _BOTH = (Vantage.USERSPACE, Vantage.GUEST)
 
@@ -19,7 +21,7 @@ _BOTH = (Vantage.USERSPACE, Vantage.GUEST)
 )
 def guest_view_is_userspace_view(capture: Capture) -> Iterator[Finding]:
     """CTR_EL0, CLIDR_EL1 and every CCSIDR_EL1 index agree between KVM_GET_ONE_REG and the guest's MRS."""
-    behaviour = observed(capture)
+    behaviour, cpus = observed(capture), physical(capture)
     for vcpu in need_vcpus(capture):
         userspace, guest = (need(capture, vantage, vcpu) for vantage in _BOTH)
         for name in ("CTR_EL0", "CLIDR_EL1"):
@@ -34,7 +36,7 @@ def guest_view_is_userspace_view(capture: Capture) -> Iterator[Finding]:
                     said=f"userspace gets {_say(told)}, the guest {_say(seen)}",
                     before=_say(told),
                     after=_say(seen),
-                    known=behaviour.excuse("CR-001", name, userspace, guest),
+                    known=behaviour.excuse("CR-001", Difference(name, userspace, guest, cpus)),
                 )
 
 

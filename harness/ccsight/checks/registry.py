@@ -8,14 +8,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ccsight.arm64.suggest import nearest
-from ccsight.errors import InfraError, UsageError
-from ccsight.evidence.cases import Case, Finding, PlannedCase, missing
+from ccsight.errors import CcsightError, InfraError, UsageError
+from ccsight.evidence.cases import Case, Finding, PlannedCase, unjudged
 from ccsight.evidence.model import Capture, Reading, Vantage, View
 from ccsight.status import Status
 
 
 class NotObserved(InfraError):
     """The evidence lacks what a check needs: MISS, never PASS."""
+
+
+class NotApplicable(CcsightError):
+    """There is nothing for a check to judge on such a machine, however well it was observed: SKIP."""
+
+    status = Status.SKIP
 
 
 LawFunction = Callable[[Capture], Iterator[Finding]]
@@ -81,8 +87,8 @@ def judge(planned: PlannedCase, captures: tuple[Capture, ...]) -> Case:
         if isinstance(check, Law):
             return _judge_law(check, planned, captures[0])
         outcome, findings = check.judge(captures[0], captures[1])
-    except NotObserved as error:
-        return missing(planned, error.fact)
+    except (NotObserved, NotApplicable) as error:
+        return unjudged(planned, error.status, error.fact)
     return Case(
         check=planned.check, cells=planned.cells, status=Status.DONE, outcome=outcome, findings=findings
     )

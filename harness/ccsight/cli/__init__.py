@@ -26,7 +26,7 @@ VERBS = {
     "decode": "Take a register value apart.",
     "build": "Build kernels from source, with and without patches.",
     "kernels": "List the kernels that can be had, and what the store holds.",
-    "machines": "List the machines that can be asked for.",
+    "machines": "List the machines that can be asked for, and draw the caches of one.",
     "doctor": "Say what is missing on this system, and the line that mends it.",
 }
 
@@ -65,6 +65,7 @@ def ccsight() -> None:
     Start here:
       ccsight compare                      Debian's 6.1 against 6.12, on three CPU models
       ccsight compare deb:6.12 deb:7.2 --on emulated:neoverse-n2
+      ccsight compare --on silicon:rk3588  two kinds of core, as on the real chip
       ccsight compare tree:linux tree:linux,patch=my.mbox
       ccsight decode CLIDR_EL1 0x82000023
 

@@ -1,23 +1,109 @@
-"""``ccsight machines``: list the machines that can be asked for."""
+"""``ccsight machines``: list the machines that can be asked for, and show what one of them is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ccsight.cli.options import json_option
+from ccsight.cli.options import json_option, silicon_option
+from ccsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from ccsight.machines.silicon import Table
+    from ccsight.specs import Spec
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@silicon_option
 @json_option
-def machines(as_json: bool) -> None:
-    """List the machines that --on takes: every 64-bit CPU model of the QEMU in use, emulated.
+@click.pass_context
+def machines(context: click.Context, silicon: Path | None, as_json: bool) -> None:
+    """List the machines that --on takes.
 
-    Options follow after commas: emulated:max,mte=on  emulated:neoverse-n1,cpus=4
+    emulated:MODEL is a machine of QEMU's own, one for every 64-bit CPU model of the QEMU in use.
+    silicon:NAME is one of those whose CPUs read the cache registers of a real core: one CPU after the
+    other as its row says, or two CPUs of one core. The last column says where the values are from:
+    they were published, computed, or some of each.
+
+    Options follow after commas:
+    emulated:max,mte=on  emulated:neoverse-n1,cpus=4  silicon:graviton2,cpus=4,base=cortex-a76
+
+    \b
+    Examples:
+      ccsight machines
+      ccsight machines show rk3588
+      ccsight machines show cortex-a72 --toml > mine.toml
+      ccsight machines --silicon mine.toml
     """
+    if context.invoked_subcommand:
+        if silicon or as_json:
+            raise UsageError(f"options of {context.invoked_subcommand} stand after its name")
+        return
     from ccsight.deadline import Deadline
     from ccsight.machines.registry import known
-    from ccsight.report import console, listings
+    from ccsight.machines.silicon import load
+    from ccsight.report import console
+    from ccsight.report import silicon as report
 
-    found = known(Deadline(600), console.narrate)
+    table = load(silicon)
+    found = known(Deadline(600), console.narrate, table)
+    rows = tuple(table.machines.values())
     if as_json:
-        console.write_bytes(listings.document(machines=found))
+        console.write_bytes(report.list_document(found, rows))
     else:
-        console.output().print(listings.machines(found))
+        console.output().print(report.list_page(found, rows))
+
+
+@machines.command()
+@click.argument("name")
+@click.option(
+    "--toml", "as_toml", is_flag=True, help="Its rows, under new names: the start of a FILE of your own."
+)
+@silicon_option
+@json_option
+def show(name: str, as_toml: bool, silicon: Path | None, as_json: bool) -> None:
+    """Draw the caches of a machine, and take its registers apart.
+
+    NAME is a machine as --on takes it; what stands before the colon may be left out for silicon:.
+
+    \b
+    Examples:
+      ccsight machines show rk3588
+      ccsight machines show silicon:graviton2,base=cortex-a76
+      ccsight machines show emulated:neoverse-v1
+      ccsight machines show mine --silicon mine.toml
+    """
+    from ccsight.machines import registry, silicon_rows
+    from ccsight.machines.silicon import load
+    from ccsight.report import console
+    from ccsight.report import silicon as report
+
+    table = load(silicon)
+    spec = registry.parse(name if ":" in name else f"silicon:{name}")
+    if spec.kind != "silicon":
+        if as_toml:
+            raise UsageError(f"{spec.text} has no rows", next_step="name a machine of the silicon table")
+        _show_model(spec, table, as_json=as_json)
+        return
+    machine = registry.on_silicon(spec, table)
+    if as_toml:
+        console.write_bytes(silicon_rows.write(machine, "my-").encode())
+    elif as_json:
+        console.write_bytes(report.show_document(spec.text, machine))
+    else:
+        console.output().print(report.show_page(spec.text, machine, table.bases[machine.base]))
+
+
+def _show_model(spec: "Spec", table: "Table", *, as_json: bool) -> None:
+    """Show what is known of one of QEMU's own models. Raises UsageError where QEMU has none of that name."""
+    from ccsight.deadline import Deadline
+    from ccsight.machines import registry
+    from ccsight.report import console
+    from ccsight.report import silicon as report
+
+    registry.machine(spec.text, table).prepare(Deadline(600), console.narrate)
+    base = table.bases.get(spec.value)
+    if as_json:
+        console.write_bytes(report.model_document(spec.text, base))
+    else:
+        console.output().print(report.model_page(spec.text, base))

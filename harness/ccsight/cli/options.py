@@ -15,4 +15,10 @@ out_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on stdout; narration stays on stderr."
 )
+silicon_option = click.option(
+    "--silicon",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Rows of your own for the silicon table; start from: ccsight machines show NAME --toml",
+)
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Every field of every register.")

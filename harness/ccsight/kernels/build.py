@@ -19,7 +19,7 @@ from ccsight import process
 from ccsight.deadline import Deadline
 from ccsight.errors import InfraError, NoSpace
 from ccsight.evidence.model import BuildFacts, PatchFacts
-from ccsight.kernels import kconfig, objects, stored
+from ccsight.kernels import hardware, kconfig, objects, stored
 from ccsight.kernels.kconfig import Merged
 from ccsight.kernels.objects import Source
 from ccsight.kernels.toolchain import Toolchain
@@ -30,7 +30,7 @@ from ccsight.toolbox.tools import Report
 
 LOG = "build.log"
 #: Raised when what is kept of a build changes: what an older ccsight stored is then built anew.
-_RECIPE = "1"
+_RECIPE = "2"
 #: Seconds between two lines about a build that goes on.
 _PULSE = 10.0
 _STEP = re.compile(r"^  (CC|AS|LD|AR|HOSTCC|VDSO\d*|NVHE|HYP\w*|OBJCOPY|GEN|CHK|UPD|SYSMAP|KSYMS)\b")
@@ -38,7 +38,7 @@ _STEP = re.compile(r"^  (CC|AS|LD|AR|HOSTCC|VDSO\d*|NVHE|HYP\w*|OBJCOPY|GEN|CHK|
 _AT_FAULT = re.compile(
     r"^(?P<file>[^\s:]+\.[chSl\w]+):(?P<line>\d+)(?::\d+)?: (?:fatal )?error: (?P<said>.*)$"
 )
-_UNLINKED = re.compile(r"(?P<said>(?:\S+: )?undefined reference to .*)$")
+_UNLINKED = re.compile(r"(?P<said>(?:\S+: )?undefined reference to .*|^ERROR: modpost: .*)$")
 #: ... and what is said when this system is.
 _EXHAUSTED = re.compile(
     r"Killed|virtual memory exhausted|Cannot allocate memory|out of memory", re.IGNORECASE
@@ -46,7 +46,11 @@ _EXHAUSTED = re.compile(
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 
 
-class CompileError(InfraError):
+class MakeFailed(InfraError):
+    """A make ended in an error, and not because this system has too little of something."""
+
+
+class CompileError(MakeFailed):
     """The compiler or the linker refuses the source. Whose fault that is takes a build of the base."""
 
 
@@ -65,6 +69,7 @@ class Order:
     def key(self) -> str:
         """The store's name for the result; two orders with the same one give the same kernel."""
         parts = [_RECIPE, self.source.tree, kconfig.text(self.config), self.toolchain.identity]
+        parts += [hardware.identity()]
         parts += [patch.sha256 for patch in self.patches]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
@@ -105,7 +110,7 @@ class Watch:
 
 
 def build(order: Order, folder: Path, deadline: Deadline, report: Report) -> None:
-    """Build a kernel into ``folder``: Image, config, build.log, kernel.json.
+    """Build a kernel into ``folder``: Image, config, build.log, kernel.json, and our module where it has one.
 
     Raises CompileError, KconfigDropped, NoSpace, ToolMissing or InfraError; the log of a build that
     failed stays in the lineage.
@@ -118,11 +123,13 @@ def build(order: Order, folder: Path, deadline: Deadline, report: Report) -> Non
         log = order.lineage / LOG
         with log.open("wb") as file:
             file.write(f"# again: ccsight build {shlex.quote(order.spec)}\n".encode())
-            _make(order, ["allnoconfig"], _Place(tree, file, watch), deadline)
+            place = _Place(tree, file, watch)
+            _make(order, ["allnoconfig"], place, deadline)
             config = (tree / ".config").read_text()
             kconfig.prove(order.config, config, tree)
-            _make(order, ["Image"], _Place(tree, file, watch), deadline)
-        _keep(order, tree, folder, config)
+            _make(order, ["Image", *hardware.preparation(config)], place, deadline)
+            module = _module(order, config, place, deadline)
+        _keep(order, tree, folder, config, module)
         shutil.copy2(log, folder / LOG)
     watch.say("built")
 
@@ -148,6 +155,21 @@ def _make(order: Order, goals: list[str], place: _Place, deadline: Deadline) -> 
         raise _failure(order, place.watch)
 
 
+def _module(order: Order, config: str, place: _Place, deadline: Deadline) -> Path | None:
+    """Build our module for the kernel in the worktree; None where that fails, and the log says why."""
+    problem = "it loads no modules: CONFIG_MODULES is off"
+    if hardware.loads_modules(config):
+        where = hardware.put_sources(order.lineage / "guests")
+        try:
+            _make(order, hardware.goals(where, place.tree), place, deadline)
+        except MakeFailed as error:
+            problem = error.fact
+        else:
+            return where / hardware.NAME
+    place.log.write(f"# this kernel has no {hardware.NAME}: {problem}\n".encode())
+    return None
+
+
 def _failure(order: Order, watch: Watch) -> InfraError:
     """Return what a failed make means, by what it printed."""
     log = order.lineage / LOG
@@ -165,12 +187,14 @@ def _failure(order: Order, watch: Watch) -> InfraError:
             evidence=last,
             next_step=f"the whole log: {log}",
         )
-    return InfraError(f"make failed for {order.title}", evidence=last, next_step=f"the whole log: {log}")
+    return MakeFailed(f"make failed for {order.title}", evidence=last, next_step=f"the whole log: {log}")
 
 
-def _keep(order: Order, tree: Path, folder: Path, config: str) -> None:
+def _keep(order: Order, tree: Path, folder: Path, config: str, module: Path | None) -> None:
     """Take what a boot needs out of the worktree, and write down what it was made of."""
     shutil.copy2(tree / "arch/arm64/boot/Image", folder / "Image")
+    if module:
+        shutil.copy2(module, folder / hardware.NAME)
     (folder / "config").write_text(config)
     facts = BuildFacts(
         source=order.source.title,
@@ -182,7 +206,7 @@ def _keep(order: Order, tree: Path, folder: Path, config: str) -> None:
         toolchain=order.toolchain.name,
         code_sha256=elf.code_sha256(tree / "vmlinux", order.key),
     )
-    stored.write_built(folder, folder / "Image", elf.build_id(tree / "vmlinux"), facts)
+    stored.write_built(folder, elf.build_id(tree / "vmlinux"), facts, module=hardware.NAME if module else "")
 
 
 def _config_sha256(config: str) -> str:

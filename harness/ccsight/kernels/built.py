@@ -71,7 +71,11 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Kernel:
         raise _blamed(error, wanted, deadline, report) from error
     if wanted.order.source.changed(deadline):
         report(f"note: {spec.value} changed meanwhile; what was built is the tree as it was at the start")
-    return stored.kernel(spec, folder)
+    kernel = stored.kernel(spec, folder)
+    if kernel.hardware_module is None:
+        log = folder / build.LOG
+        report(f"note: {wanted.order.title} goes without our module; why is in the last line of {log}")
+    return kernel
 
 
 def _stored(order: Order, deadline: Deadline, report: Report) -> Path:

@@ -147,7 +147,7 @@ def _option(line: str, place: str) -> Wanted | None:
 def _check_value(name: str, value: str, place: str) -> None:
     if value == "m":
         raise UsageError(
-            f"{place}: CONFIG_{name}=m, but kernels that are built here have no modules",
+            f"{place}: CONFIG_{name}=m, but kernels that are built here have no modules of their own",
             next_step=f"CONFIG_{name}=y builds it in",
         )
     if value not in ("y", "n") and not value.startswith('"') and not _NUMBER.match(value):

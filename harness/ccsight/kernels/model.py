@@ -15,7 +15,8 @@ class Kernel:
     (``lib/modules/RELEASE``), or None for a kernel without any. ``build_ids`` are the GNU build-ids
     (hex) found in the image: the running kernel's must be one of them. ``append`` goes to the end of
     its command line. ``banner`` is the image's ``Linux version …`` line. ``hardware_module`` is
-    our kernel module (``guests/module/``) as built for this very kernel, None for kernels not built here.
+    our kernel module (``guests/module/``) as built for this very kernel, None for kernels that were not built
+    here, and for those that it does not fit.
     """
 
     spec: Spec

@@ -1,4 +1,4 @@
-"""A kernel in the cache: its Image, its modules, and a ``kernel.json`` that says who it is."""
+"""A kernel in the cache: its Image, its modules, our own one, and a ``kernel.json`` that says who it is."""
 
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     modules: str = ""
     packages: tuple[Package, ...] = ()
     build: BuildFacts | None = None
+    hardware_module: str = ""
 
 
 def write(folder: Path, path: Path, modules: str = "", packages: tuple[Package, ...] = ()) -> None:
@@ -35,10 +36,13 @@ def write(folder: Path, path: Path, modules: str = "", packages: tuple[Package, 
     _write(folder, identified(folder, path, modules, packages))
 
 
-def write_built(folder: Path, path: Path, build_id: str, build: BuildFacts) -> None:
-    """Write the ``kernel.json`` of a kernel that was built here, whose build-id is known from its vmlinux."""
-    about = identified(folder, path)
-    _write(folder, structs.replace(about, build_ids=(build_id,), build=build))
+def write_built(folder: Path, build_id: str, build: BuildFacts, module: str) -> None:
+    """Write the ``kernel.json`` of a kernel that was built here, whose build-id is known from its vmlinux.
+
+    ``module`` is the name of our own module in the folder, "" when there is none.
+    """
+    about = identified(folder, folder / "Image")
+    _write(folder, structs.replace(about, build_ids=(build_id,), build=build, hardware_module=module))
 
 
 def identified(folder: Path, path: Path, modules: str = "", packages: tuple[Package, ...] = ()) -> Stored:
@@ -86,4 +90,5 @@ def kernel(spec: Spec, folder: Path, modules: Path | None = None) -> Kernel:
         packages=about.packages,
         build=about.build,
         append=" ".join(spec.all("append")),
+        hardware_module=folder / about.hardware_module if about.hardware_module else None,
     )

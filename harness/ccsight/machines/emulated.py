@@ -8,17 +8,19 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
+from ccsight.arm64.silicon import SiliconMachine
 from ccsight.arm64.suggest import nearest
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, DeadlineExceeded, HostLost, UsageError
 from ccsight.kernels.model import Kernel
 from ccsight.machines import initramfs, keys, ssh
-from ccsight.machines.emulator import LOOPBACK, Emulator, PortTaken, memory_file
+from ccsight.machines.emulator import LOOPBACK, Emulator, PortTaken, Start, memory_file
 from ccsight.machines.model import Booted, Report
+from ccsight.machines.overrides import Overrides
+from ccsight.machines.tcg_plugin import plugin
 from ccsight.specs import Spec
 from ccsight.toolbox.qemu import Qemu, models, qemu
 from ccsight.toolbox.userland import userland
@@ -47,23 +49,38 @@ class Board:
     memory: int = 512  #: MiB
     mte: bool = False
     mode: str = ""  #: "" is the kernel's own choice: VHE where the CPU has it
+    modules: bool = True  #: our kernel module may be loaded
 
+
+_SWITCH = {"on": True, "off": False}.__getitem__
 
 #: Option -> how its value is read. A new option is a row here and a field above.
 _READERS: dict[str, Callable[[str], object]] = {
     "cpus": int,
     "memory": int,
-    "mte": {"on": True, "off": False}.__getitem__,
+    "mte": _SWITCH,
     "mode": lambda text: next(mode for mode in _MODES if mode and mode == text),
+    "modules": _SWITCH,
 }
 OPTIONS = frozenset(_READERS)
-_EXAMPLES = {"cpus": "1 to 8", "memory": "MiB, from 256", "mte": "on or off", "mode": "nvhe or protected"}
+_EXAMPLES = {
+    "cpus": "1 to 8",
+    "memory": "MiB, from 256",
+    "mte": "on or off",
+    "mode": "nvhe or protected",
+    "modules": "on or off",
+}
 
 
-def board(spec: Spec) -> Board:
-    """Return what a spec asks for. Raises UsageError."""
+def board(spec: Spec, silicon: SiliconMachine | None = None) -> Board:
+    """Return what a spec asks for; model and CPUs are those of ``silicon`` where it is given.
+
+    Raises UsageError.
+    """
     values: dict[str, object] = {}
     for key, text in spec.options:
+        if key not in _READERS:
+            continue  # base= of silicon machines: who made ``silicon`` has read it
         try:
             values[key] = _READERS[key](text)
         except (ValueError, KeyError, StopIteration):
@@ -73,7 +90,7 @@ def board(spec: Spec) -> Board:
         raise _bad("cpus", str(asked.cpus), spec)
     if asked.memory < 256:
         raise _bad("memory", str(asked.memory), spec)
-    return asked
+    return replace(asked, model=silicon.base, cpus=len(silicon.cores)) if silicon else asked
 
 
 def _bad(key: str, text: str, spec: Spec) -> UsageError:
@@ -85,12 +102,27 @@ def known(deadline: Deadline, report: Report) -> list[str]:
     return [f"emulated:{model}" for model in models(qemu(deadline, report), deadline)]
 
 
-class EmulatedMachine:
-    """A machine by spec; it boots any number of times, also at the same time."""
+@dataclass(frozen=True)
+class _Tools:
+    """What a boot takes: QEMU, the programs of the root filesystem, and the plugin where it is wanted."""
 
-    def __init__(self, spec: Spec, *, patience: float = PATIENCE) -> None:
+    qemu: Qemu
+    userland: Path
+    plugin: Path | None
+
+
+class EmulatedMachine:
+    """A machine by spec; it boots any number of times, also at the same time.
+
+    Its CPUs read the registers of ``silicon``, where that is given.
+    """
+
+    def __init__(
+        self, spec: Spec, *, silicon: SiliconMachine | None = None, patience: float = PATIENCE
+    ) -> None:
         self._spec = spec
-        self._board = board(spec)
+        self._board = board(spec, silicon)
+        self._cores = silicon.cores if silicon else ()
         self._patience = patience
 
     @property
@@ -102,7 +134,7 @@ class EmulatedMachine:
         """See :class:`ccsight.machines.model.Machine`. Raises UsageError with the nearest model's name."""
         self._tools(deadline, report)
 
-    def _tools(self, deadline: Deadline, report: Report) -> tuple[Qemu, Path]:
+    def _tools(self, deadline: Deadline, report: Report) -> _Tools:
         tool = qemu(deadline, report)
         known = models(tool, deadline)
         if self._board.model not in known:
@@ -111,41 +143,46 @@ class EmulatedMachine:
                 evidence=nearest(self._board.model, known),
                 next_step="ccsight machines",
             )
-        return tool, userland(deadline, report)
+        return _Tools(tool, userland(deadline, report), plugin(tool, deadline) if self._cores else None)
 
     @contextlib.contextmanager
     def boot(self, kernel: Kernel, console: Path, deadline: Deadline, report: Report) -> Iterator[Booted]:
         """See :class:`ccsight.machines.model.Machine`. QEMU also ends with the thread that entered."""
-        tool, programs = self._tools(deadline, report)
+        tools = self._tools(deadline, report)
         secret = keys.fresh()
         token = secrets.token_hex(8)
         with contextlib.ExitStack() as stack:
             initrd = stack.enter_context(memory_file("initramfs"))
-            initramfs.write(initrd, initramfs.layers(programs, kernel, deadline), secret)
+            initramfs.write(initrd, initramfs.layers(tools.userland, kernel, deadline), secret)
+            overrides = stack.enter_context(Overrides(self._cores, tools.plugin))
             clock = deadline.within(self._patience)
             began = time.monotonic()
             report("boot")
-            argv = self._argv(tool, kernel, token)
-            emulator = self._started(argv, initrd, console, clock)
+            argv = [*self._argv(tools.qemu, kernel, token), *overrides.argv]
+            emulator = self._started(Start(self.spec, argv, initrd, console, overrides.descriptors), clock)
             stack.callback(emulator.end)
             ready = time.monotonic()
             report("ssh")
             host = self._login(emulator, secret, clock)
             stack.callback(host.close)
+            overrides.prove(self.spec)
             seconds = {"boot": ready - began, "ssh": time.monotonic() - ready}
             yield Booted(
                 host,
                 token,
                 self._board.cpus,
-                f"QEMU {tool.version_text} ({tool.provenance})",
+                f"QEMU {tools.qemu.version_text} ({tools.qemu.provenance})",
                 emulator.argv,
                 seconds,
+                declared=overrides.declared,
+                papers=overrides.papers,
+                takes_modules=self._board.modules,
             )
 
-    def _started(self, argv: list[str], initrd: BinaryIO, console: Path, clock: Deadline) -> Emulator:
+    def _started(self, start: Start, clock: Deadline) -> Emulator:
         """Return a QEMU whose guest is ready; another port is tried where somebody was quicker."""
         for attempt in range(_PORT_ATTEMPTS):
-            emulator = Emulator(self.spec, argv, initrd, console)
+            emulator = Emulator(start)
             try:
                 emulator.wait_ready(clock)
             except PortTaken:

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,21 +23,32 @@ class PortTaken(BootError):
     """Somebody took the loopback port between our look and QEMU's."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """What QEMU is started with; ``name`` is for messages, ``inherits`` are descriptors that argv names."""
+
+    name: str
+    argv: Sequence[str]
+    initrd: BinaryIO
+    console: Path
+    inherits: tuple[int, ...] = ()
+
+
 class Emulator:
     """A QEMU process. ``argv`` is what it was started with, ``port`` where its guest's sshd is."""
 
-    def __init__(self, name: str, argv: Sequence[str], initrd: BinaryIO, console: Path) -> None:
-        _make(console)
-        self._name = name
-        self._console = console
+    def __init__(self, start: Start) -> None:
+        _make(start.console)
+        self._name = start.name
+        self._console = start.console
         self._pulse = Pulse()
         self._stderr = memory_file("stderr")
         self.port = _free_port()
-        self.argv = (*argv, *self._plumbing(initrd))
+        self.argv = (*start.argv, *self._plumbing(start.initrd))
         self._child = process.spawn(
             self.argv,
             stderr=self._stderr.fileno(),
-            pass_fds=(initrd.fileno(), self._pulse.theirs.fileno()),
+            pass_fds=(start.initrd.fileno(), self._pulse.theirs.fileno(), *start.inherits),
         )
         self._pulse.started()
 

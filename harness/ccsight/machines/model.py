@@ -40,8 +40,8 @@ class Booted:
 
     ``boot_token`` is a word that only this boot's kernel command line carries. ``cpus`` is how many there
     must be. ``emulator`` and ``argv`` are provenance, empty for real machines. ``declared`` returns what the
-    silicon table makes its CPUs say, with the hits so far. ``takes_modules`` is whether the user lets ccsight
-    load a kernel module there.
+    silicon table makes its CPUs say, with the hits so far, ``papers`` files by name that belong beside a
+    capture. ``takes_modules`` is whether the user lets ccsight load a kernel module there.
     """
 
     host: Host
@@ -51,6 +51,7 @@ class Booted:
     argv: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     declared: Callable[[], tuple[Declared, ...]] = tuple
+    papers: Callable[[], dict[str, bytes]] = dict
     takes_modules: bool = False
 
 

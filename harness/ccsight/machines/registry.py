@@ -4,10 +4,35 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ccsight import specs
+from ccsight.arm64.silicon import SiliconMachine
 from ccsight.deadline import Deadline
-from ccsight.machines import emulated
+from ccsight.machines import emulated, silicon
+from ccsight.machines.emulated import EmulatedMachine
 from ccsight.machines.model import Machine, Report
+from ccsight.machines.silicon import Table
 from ccsight.specs import Spec
+
+
+def _emulated(spec: Spec, table: Table) -> Machine:
+    return EmulatedMachine(spec)
+
+
+def _known_emulated(table: Table, deadline: Deadline, report: Report) -> list[str]:
+    return emulated.known(deadline, report)
+
+
+def on_silicon(spec: Spec, table: Table) -> SiliconMachine:
+    """Return the row that a ``silicon:`` spec names, as its options change it. Raises UsageError."""
+    cpus = emulated.board(spec).cpus if spec.option("cpus") is not None else None
+    return table.machine(spec.value, cpus=cpus, base=spec.option("base"))
+
+
+def _silicon(spec: Spec, table: Table) -> Machine:
+    return EmulatedMachine(spec, silicon=on_silicon(spec, table))
+
+
+def _known_silicon(table: Table, deadline: Deadline, report: Report) -> list[str]:
+    return [f"silicon:{name}" for name in table.machines]
 
 
 @dataclass(frozen=True)
@@ -15,12 +40,13 @@ class _Kind:
     """A kind of machine: the option keys its specs take, what makes one, and which ones there are."""
 
     options: frozenset[str]
-    make: Callable[[Spec], Machine]
-    known: Callable[[Deadline, Report], list[str]]
+    make: Callable[[Spec, Table], Machine]
+    known: Callable[[Table, Deadline, Report], list[str]]
 
 
 _KINDS = {
-    "emulated": _Kind(emulated.OPTIONS, emulated.EmulatedMachine, emulated.known),
+    "emulated": _Kind(emulated.OPTIONS, _emulated, _known_emulated),
+    "silicon": _Kind(emulated.OPTIONS | {"base"}, _silicon, _known_silicon),
 }
 
 
@@ -29,12 +55,16 @@ def parse(text: str) -> Spec:
     return specs.parse(text, {name: kind.options for name, kind in _KINDS.items()}, "machine")
 
 
-def machine(text: str) -> Machine:
-    """Return the machine that a spec names; nothing is started. Raises UsageError."""
+def machine(text: str, table: Table | None = None) -> Machine:
+    """Return the machine that a spec names; nothing is started. Raises UsageError.
+
+    ``table`` is where ``silicon:`` machines are looked up: without one, what ships.
+    """
     spec = parse(text)
-    return _KINDS[spec.kind].make(spec)
+    return _KINDS[spec.kind].make(spec, table or silicon.shipped())
 
 
-def known(deadline: Deadline, report: Report) -> list[str]:
+def known(deadline: Deadline, report: Report, table: Table | None = None) -> list[str]:
     """Return the specs of all machines that can be asked for, without options."""
-    return [spec for kind in _KINDS.values() for spec in kind.known(deadline, report)]
+    found = table or silicon.shipped()
+    return [spec for kind in _KINDS.values() for spec in kind.known(found, deadline, report)]

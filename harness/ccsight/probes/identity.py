@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ccsight.evidence.model import Cpu, Substrate
 from ccsight.probes.stream import Line, Stream, refuse
 
-_KINDS = ("text", "cpu", "kvm")
+_KINDS = ("text", "cpu", "log", "feature", "kvm")
 #: What every kernel has, in these forms; a device tree and DMI are there or not.
 _REQUIRED = {
     "release": re.compile(r"[!-~]{1,64}"),
@@ -49,7 +49,8 @@ class Identity:
     ``banner`` is /proc/version. ``compatible`` is the device tree's strings with spaces between, else
     DMI's vendor and product, else "". ``cpus`` are those online, in order. ``kvm_problem`` is the errno
     of opening /dev/kvm, "" when that worked. ``substrate`` is never EMULATED: from inside, an emulator
-    looks like a hypervisor, and only who started it knows better.
+    looks like a hypervisor, and only who started it knows better. ``cpu_features`` is what the kernel's
+    log calls detected, each once, in its order; None when the log cannot be read or lacks its beginning.
     """
 
     release: str
@@ -61,6 +62,7 @@ class Identity:
     cpus: tuple[Cpu, ...]
     kvm_problem: str
     substrate: Substrate
+    cpu_features: tuple[str, ...] | None
 
 
 def identity(stream: Stream) -> Identity:
@@ -76,11 +78,12 @@ def identity(stream: Stream) -> Identity:
     texts = _texts(line for line in stream.lines if line.kind == "text")
     cpus = _cpus(line for line in stream.lines if line.kind == "cpu")
     kvm = [kvm_problem(line) for line in stream.lines if line.kind == "kvm"]
+    logs = sum(line.kind == "log" for line in stream.lines)
     for name, form in _REQUIRED.items():
         if not form.fullmatch(texts.get(name, "")):
             refuse(stream.source, f"has no {name} of the right form", repr(texts.get(name, "")))
-    if not cpus or len(kvm) != 1:
-        refuse(stream.source, f"has {len(cpus)} lines about CPUs and {len(kvm)} about KVM")
+    if not cpus or (len(kvm), logs) != (1, 1):
+        refuse(stream.source, f"has {len(cpus)} lines about CPUs, {len(kvm)} about KVM, {logs} about the log")
     board = " ".join(filter(None, texts.get("compatible", "").split("\0")))
     dmi = f"{texts.get('dmi-vendor', '')} {texts.get('dmi-product', '')}".strip()
     return Identity(
@@ -93,6 +96,7 @@ def identity(stream: Stream) -> Identity:
         cpus=cpus,
         kvm_problem=kvm[0],
         substrate=substrate(board, dmi),
+        cpu_features=_cpu_features(line for line in stream.lines if line.kind in ("log", "feature")),
     )
 
 
@@ -157,3 +161,23 @@ def _cpus(lines: Iterable[Line]) -> tuple[Cpu, ...]:
         last = line.count("index")
         cpus.append(Cpu(midr=line.hex("midr"), revidr=line.hex("revidr")))
     return tuple(cpus)
+
+
+def _cpu_features(lines: Iterable[Line]) -> tuple[str, ...] | None:
+    """Read the one ``log`` line and the features behind it."""
+    log, *features = lines
+    if log.kind != "log":
+        log.refuse("stands before the line about the log that it is from")
+    for line in features:
+        line.keys("value")
+    if "errno" in log.values:
+        log.keys("errno")
+        if features:
+            features[0].refuse(f"is from a log that could not be read: {log.errno()}")
+        log.errno()
+        return None
+    log.keys("whole")
+    if log.count("whole") > 1:
+        log.refuse("has no yes or no in whole")
+    words = (line.values["value"].encode("latin-1").decode(errors="backslashreplace") for line in features)
+    return tuple(dict.fromkeys(words)) if log.count("whole") else None

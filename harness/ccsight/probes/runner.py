@@ -13,16 +13,20 @@ from pathlib import Path
 
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, ProbeError
+from ccsight.evidence.model import View
 from ccsight.machines.model import Host
+from ccsight.probes import hardware
 from ccsight.probes.build import PROBE
 from ccsight.probes.identity import Identity, identity
 from ccsight.probes.stream import STREAM_MAX, Stream, parse
+from ccsight.probes.sweep import Swept, swept
 from ccsight.probes.views import Observed, observed
 
 #: Takes the name of a file and a raw stream for it.
 Keep = Callable[[str, bytes], None]
 
-GUEST = "view.img"
+VIEW_GUEST = "view.img"
+SWEEP_GUEST = "sweep.img"
 #: How ccprobe ends when it has sent a stream: all was observed, or the stream says what was not.
 _SENT = (0, 1)
 #: Seconds of a vCPU's run after which ccprobe ends a guest that spins; an emulated host needs far below one.
@@ -47,7 +51,21 @@ class Probe:
 
         Raises NoKvm when /dev/kvm cannot be opened, ProbeError when not everything was observed.
         """
-        return observed(self._run(["view", self._path(GUEST), str(_GUEST_SECONDS)], deadline))
+        return observed(self._run(["view", self._path(VIEW_GUEST), str(_GUEST_SECONDS)], deadline))
+
+    def hardware(self, module: Path, deadline: Deadline) -> tuple[View, ...]:
+        """Return what each physical CPU says in the host's kernel, which takes ``module`` in meanwhile.
+
+        Raises ProbeError when the kernel refuses it, or not everything was observed.
+        """
+        self.programs[module.name] = hashlib.sha256(module.read_bytes()).hexdigest()
+        raw = hardware.fetched(self.host, module, self._path(module.name), deadline)
+        self.keep("hardware.stream", raw)
+        return hardware.views(parse(raw, module.stem))
+
+    def sweep(self, deadline: Deadline) -> Swept:
+        """Return what was seen and written on each physical CPU. Raises as ``observe`` does."""
+        return swept(self._run(["sweep", self._path(SWEEP_GUEST), str(_GUEST_SECONDS)], deadline))
 
     def _path(self, name: str) -> str:
         return f"{self.place}-{name}"
@@ -73,7 +91,7 @@ def placed(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterator
     The names have a random part: no other run, and no other user of a real machine, meets them.
     """
     place = f"/tmp/ccsight-{secrets.token_hex(8)}"  # noqa: S108 - pushed whole, under a name nobody can guess
-    names = (PROBE, GUEST)
+    names = (PROBE, VIEW_GUEST, SWEEP_GUEST)
     programs = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     try:
         for name in names:

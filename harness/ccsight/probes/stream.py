@@ -5,6 +5,7 @@ is not exactly that is a ProbeError that names the line. What the lines mean is 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -13,7 +14,7 @@ from ccsight.evidence.model import Hex
 
 VERSION = 1
 LINE_MAX = 512
-LINES_MAX = 4096
+LINES_MAX = 5120
 #: No longer stream can be well-formed: its lines, "@begin" and "@end".
 STREAM_MAX = (LINES_MAX + 2) * LINE_MAX
 
@@ -56,9 +57,14 @@ class Line:
         """Return a value that is a decimal number below a million."""
         return int(self._matched(key, _COUNT, "a decimal number"))
 
-    def errno(self) -> str:
-        """Return the value of ``errno``, which is a name such as ``ENOENT``."""
-        return self._matched("errno", _ERRNO, "the name of an errno")
+    def errno(self, key: str = "errno") -> str:
+        """Return a value that is the name of an errno, such as ``ENOENT``."""
+        return self._matched(key, _ERRNO, "the name of an errno")
+
+    def items(self, key: str) -> Iterator["Line"]:
+        """Yield a line like this one for each item of a list with commas between; it holds the item alone."""
+        for item in self.values[key].split(","):
+            yield Line(self.source, self.kind, self.number, {key: item})
 
     def refuse(self, why: str) -> NoReturn:
         """Raise the ProbeError that names this line."""

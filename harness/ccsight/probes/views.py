@@ -43,7 +43,7 @@ def observed(stream: Stream) -> Observed:
     for line in stream.lines:
         if line.kind not in _KINDS:
             line.refuse("does not belong into a view")
-    _require_kvm(stream)
+    require_kvm(stream)
     vcpus = range(_vcpus(stream))
     for line in stream.lines:
         if "vcpu" in line.values and line.count("vcpu") not in vcpus:
@@ -60,14 +60,7 @@ def guest_views(stream: Stream, vcpu: int) -> tuple[View, View]:
 
     The stream is the guest's own, as ccprobe passes it on, or as QEMU's console shows it.
     """
-    stream.expect("view")
-    stream.raise_errors()
-    if not stream.lines or stream.lines[0].kind != "vcpu":
-        refuse(stream.source, "does not start by saying which vCPU it is from")
-    first, *rest = stream.lines
-    first.keys("mpidr")
-    if first.hex("mpidr") & 0xFF != vcpu:
-        first.refuse(f"is not from vCPU {vcpu}")
+    rest = guest_body(stream, "view", vcpu)
     for line in rest:
         if line.kind != "reg" or line.values.get("el") not in ("0", "1"):
             line.refuse("does not belong into a guest's view")
@@ -78,7 +71,35 @@ def guest_views(stream: Stream, vcpu: int) -> tuple[View, View]:
     )
 
 
-def _require_kvm(stream: Stream) -> None:
+def guest_body(stream: Stream, program: str, vcpu: int) -> tuple[Line, ...]:
+    """Return what a guest sent of its own, behind the line by which it says on which vCPU it runs."""
+    stream.expect(program)
+    stream.raise_errors()
+    if not stream.lines or stream.lines[0].kind != "vcpu":
+        refuse(stream.source, "does not start by saying which vCPU it is from")
+    first, *rest = stream.lines
+    first.keys("mpidr")
+    if first.hex("mpidr") & 0xFF != vcpu:
+        first.refuse(f"is not from vCPU {vcpu}")
+    return tuple(rest)
+
+
+def guest_stream(lines: Iterable[Line], source: str) -> Stream:
+    """Parse the stream that a guest sent within a stream, a ``guest`` line for each of its own."""
+    raw = bytearray()
+    for line in lines:
+        line.keys("vcpu", "line")
+        raw += line.values["line"].encode("latin-1") + b"\n"
+    return parse(bytes(raw), source)
+
+
+def exception(esr: int) -> Reading:
+    """Return the reading of a register whose read raised the exception of this ESR_EL1."""
+    return Reading(problem=_EXCEPTIONS.get(esr >> _EC_SHIFT & 0x3F, f"ESR {esr:#x}"))
+
+
+def require_kvm(stream: Stream) -> None:
+    """Raise NoKvm when the stream says that /dev/kvm could not be opened."""
     problems = [kvm_problem(line) for line in _of(stream, "kvm")]
     if len(problems) != 1:
         refuse(stream.source, f"has {len(problems)} lines about KVM")
@@ -135,8 +156,7 @@ def _reading(line: Line, keys: tuple[str, ...]) -> Reading:
         return Reading(problem=line.errno())
     if "esr" in line.values:
         line.keys(*keys, "name", "esr")
-        esr = line.hex("esr")
-        return Reading(problem=_EXCEPTIONS.get(esr >> _EC_SHIFT & 0x3F, f"ESR {esr:#x}"))
+        return exception(line.hex("esr"))
     line.keys(*keys, "name", "value")
     return Reading(value=line.hex("value"))
 
@@ -151,8 +171,7 @@ def _register_list(stream: Stream, vcpu: int) -> RegisterList:
         line.keys("vcpu", "at", "ids")
         if line.count("at") != len(ids):
             line.refuse("is not the next piece of its list")
-        pieces = line.values["ids"].split(",")
-        ids += [Line(line.source, line.kind, line.number, {"id": piece}).hex("id") for piece in pieces]
+        ids += [item.hex("ids") for item in line.items("ids")]
     if len(ids) != heads[0].count("count") or len(set(ids)) != len(ids):
         heads[0].refuse(f"is followed by {len(ids)} ids, {len(set(ids))} of them different")
     return RegisterList(vcpu=vcpu, ids=tuple(ids))
@@ -160,12 +179,9 @@ def _register_list(stream: Stream, vcpu: int) -> RegisterList:
 
 def _guest(stream: Stream, vcpu: int) -> tuple[View, View]:
     """Read the stream that the guest sent within the stream."""
-    raw = bytearray()
-    for line in _of(stream, "guest", vcpu):
-        line.keys("vcpu", "line")
-        raw += line.values["line"].encode("latin-1") + b"\n"
     ends = _of(stream, "off", vcpu)
     if len(ends) != 1:
         refuse(stream.source, f"has {len(ends)} ends of the guest on vCPU {vcpu}")
     ends[0].keys("vcpu")
-    return guest_views(parse(bytes(raw), f"{stream.source}, guest on vCPU {vcpu}"), vcpu)
+    said = guest_stream(_of(stream, "guest", vcpu), f"{stream.source}, guest on vCPU {vcpu}")
+    return guest_views(said, vcpu)

@@ -5,7 +5,7 @@
     run          id, created (UTC), ccsight's version, argv that repeats it
     kernels      the old one first: as planned, and the behaviours that were observed of it
     machines     a :class:`Machine` each: what was shown under the old and the new kernel, what differs,
-                 and every comparison and law with its findings
+                 its physical CPUs by what they show, and every comparison and law with its findings
     status       the worst status of all; exit_code is what the shell gets
 
 ``diff`` prints a :class:`Difference`, ``compare --dry-run`` a :class:`Planned`. Field names are those
@@ -23,16 +23,19 @@ from ccsight.evidence.model import (
     SCHEMA,
     Capture,
     Cell,
+    Hex,
     KernelFacts,
     MachineFacts,
     Record,
     Vantage,
     View,
+    Write,
     to_json,
 )
 from ccsight.evidence.run import Failure, PlannedKernel
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.meaning import caches
+from ccsight.report.cpus import groups
 from ccsight.report.model import Result
 from ccsight.report.wording import behaviours, meaning
 from ccsight.status import Status, exit_code
@@ -72,7 +75,11 @@ class CacheShown(Record, frozen=True):
 
 
 class Shown(Record, frozen=True):
-    """What a machine showed under one kernel; or, with ``failure``, why nothing was observed."""
+    """What a machine showed under one kernel; or, with ``failure``, why nothing was observed.
+
+    ``views`` have the physical CPU to which they were pinned, ``writes`` are what a VM carried from CPU to
+    CPU; ``machine.declared`` is what the silicon table makes the CPUs say, observed by nobody.
+    """
 
     cell: str
     kernel: KernelFacts | None = None
@@ -80,10 +87,19 @@ class Shown(Record, frozen=True):
     behaviour: str = ""
     caches: tuple[CacheShown, ...] = ()
     views: tuple[View, ...] = ()
+    writes: tuple[Write, ...] = ()
     registers_listed: int | None = None
     ccsidr_listed: int | None = None
     seconds: dict[str, float] = msgspec.field(default_factory=dict)
     failure: Failure | None = None
+
+
+class CpuGroup(Record, frozen=True):
+    """Physical CPUs that are of one kind, and look the same under every kernel."""
+
+    cpus: tuple[int, ...]
+    core: str
+    midr: Hex
 
 
 class Machine(Record, frozen=True):
@@ -94,6 +110,7 @@ class Machine(Record, frozen=True):
     new: Shown | None
     differences: tuple[Finding, ...]
     sentences: tuple[str, ...]
+    cpu_groups: tuple[CpuGroup, ...]
     comparisons: tuple[Case, ...]
     laws: tuple[Case, ...]
 
@@ -173,9 +190,11 @@ def plan(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> bytes:
 def _machine(result: Result, machine: str) -> Machine:
     lost = {cell.id: failure for cell, failure in result.unobserved(machine)}
     sides: list[Shown | None] = []
+    present = []
     for kernel in result.plan.kernels[:2]:
         cell = result.plan.cell(machine, kernel.spec).id
         capture = result.captures.get(cell)
+        present += [capture] if capture else []
         sides.append(_shown(capture) if capture else Shown(cell=cell, failure=lost.get(cell)))
     sides += [None] * (2 - len(sides))
     cases = result.cases_of(machine)
@@ -186,6 +205,9 @@ def _machine(result: Result, machine: str) -> Machine:
         new=sides[1],
         differences=_differences(comparisons),
         sentences=_sentences(comparisons),
+        cpu_groups=tuple(
+            CpuGroup(cpus=group.cpus, core=group.core, midr=Hex(group.midr)) for group in groups(present)
+        ),
         comparisons=comparisons,
         laws=tuple(case for case in cases if len(case.cells) == 1),
     )
@@ -211,6 +233,7 @@ def _shown(capture: Capture) -> Shown:
         behaviour=observed(capture).name,
         caches=_caches(guest) if guest else (),
         views=capture.views,
+        writes=capture.writes,
         registers_listed=None if ids is None else len(ids),
         ccsidr_listed=None if ids is None else sum(ccsidr_selector(kvm_id) is not None for kvm_id in ids),
         seconds=capture.seconds,

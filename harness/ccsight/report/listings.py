@@ -1,4 +1,4 @@
-"""The lists that the small verbs print: kernels, machines, needs. As a page, or as JSON."""
+"""The lists that the small verbs print: kernels, needs. As a page, or as JSON."""
 
 from collections.abc import Sequence
 
@@ -92,11 +92,6 @@ def orders(rows: Sequence[Ordered]) -> Page:
         ]
         page += [line((row.spec, Tone.STRONG)), grid([(spans((a, Tone.DIM)), spans(b)) for a, b in facts])]
     return tuple(page)
-
-
-def machines(specs: Sequence[str]) -> Page:
-    """Return the page of ``ccsight machines``."""
-    return tuple(line("  ", (spec, Tone.STRONG)) for spec in specs)
 
 
 def needs(rows: Sequence[Need]) -> Page:

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ccsight.arm64.caches import Layout
 from ccsight.evidence.cases import Case
 from ccsight.evidence.model import Capture, Cell, Vantage, View, slug
 from ccsight.evidence.run import Failure, PlannedKernel
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.kvm.meaning import describe
-from ccsight.report.decoded import Decoded, decode_reading
+from ccsight.report import cpus
 from ccsight.report.drawing import Drawing, draw
 from ccsight.report.model import Result
-from ccsight.report.rows import Row, machine_rows
+from ccsight.report.rows import Row, Shown, machine_rows
+from ccsight.report.seen import SAYS, Seen, seen
+from ccsight.report.sight import DECLARED
 from ccsight.report.wording import QUIET, SUBJECTS, behaviours, bug_class, meaning, title, version, where
 from ccsight.status import Status
 
@@ -32,26 +33,6 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Register:
-    """One reading of a view: a value or a problem, taken apart where its fields are known."""
-
-    name: str
-    said: str
-    decoded: Decoded | None
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one vantage saw, of all vCPUs that agree."""
-
-    vantage: str
-    vcpus: str
-    program: str
-    phase: str
-    registers: tuple[Register, ...]
-
-
-@dataclass(frozen=True)
 class Observed:
     """One capture: who said it, what it looks like, and every register."""
 
@@ -60,6 +41,19 @@ class Observed:
     behaviour: Behaviour
     drawing: Drawing | None
     seen: tuple[Seen, ...]
+
+
+@dataclass(frozen=True)
+class ByCpu:
+    """What every source says of a group of physical CPUs under one kernel: a column each."""
+
+    age: str
+    kernel: str
+    group: str
+    sources: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Shown, ...]], ...]
+    carried: str
+    declared: str
 
 
 @dataclass(frozen=True)
@@ -82,17 +76,14 @@ class Machine:
     observed: tuple[Observed, ...]
     lost: tuple[tuple[Cell, Failure], ...]
     rows: tuple[Row, ...]
+    by_cpu: tuple[ByCpu, ...]
+    cpu_sentences: tuple[str, ...]
     laws: tuple[Judged, ...]
     comparisons: tuple[Judged, ...]
 
 
-_SAYS = {
-    Vantage.HARDWARE: "host kernel (MRS)",
-    Vantage.USERSPACE: "userspace (KVM_GET_ONE_REG)",
-    Vantage.GUEST: "guest (MRS at EL1)",
-    Vantage.GUEST_EL0: "guest (MRS at EL0)",
-    Vantage.GUEST_AARCH32: "guest (AArch32)",
-}
+#: What a column of :class:`ByCpu` is headed by, where it is no vantage.
+_DECLARED = "declared, observed by nobody"
 _TONES = {
     Status.FAIL: "bad",
     Status.ERROR: "bad",
@@ -149,9 +140,42 @@ def _machine(result: Result, machine: str) -> Machine:
         observed=tuple(_observed(_age(result, kernel.spec), capture) for kernel, capture in pairs if capture),
         lost=result.unobserved(machine),
         rows=machine_rows(captures) if captures else (),
+        by_cpu=tuple(_by_cpu(result, captures)),
+        cpu_sentences=_cpu_sentences(result, captures),
         laws=tuple(case for case in cases if len(case.case.cells) == 1),
         comparisons=tuple(case for case in cases if len(case.case.cells) > 1),
     )
+
+
+def _by_cpu(result: Result, captures: list[Capture]) -> Iterator[ByCpu]:
+    """Yield a table for each kernel and group of CPUs; nothing where nobody looked CPU by CPU."""
+    for capture in captures:
+        for group in cpus.groups(captures):
+            found = cpus.columns(capture, group.first)
+            if found:
+                declared = [row for row in capture.machine.declared if row.cpu == group.first]
+                yield ByCpu(
+                    age=_age(result, capture.cell.kernel),
+                    kernel=capture.cell.kernel,
+                    group=group.label,
+                    sources=tuple(_heading(column.source) for column in found),
+                    rows=tuple(
+                        (name, tuple(column.say(name) for column in found)) for name in cpus.names(found)
+                    ),
+                    carried=cpus.refused(capture, group),
+                    declared=f"{declared[0].values}, from: {declared[0].source}" if declared else "",
+                )
+
+
+def _heading(source: str) -> str:
+    return _DECLARED if source == DECLARED else SAYS[Vantage(source)]
+
+
+def _cpu_sentences(result: Result, captures: list[Capture]) -> tuple[str, ...]:
+    """Return what a VM notices that leaves a CPU for one of another kind; nothing where all are alike."""
+    groups = cpus.groups(captures)
+    named = [(_age(result, capture.cell.kernel) or capture.kernel.label, capture) for capture in captures]
+    return tuple(cpus.sentences(named, groups)) if len(groups) > 1 else ()
 
 
 def _guest(capture: Capture) -> View | None:
@@ -173,39 +197,5 @@ def _observed(age: str, capture: Capture) -> Observed:
         capture=capture,
         behaviour=observed(capture),
         drawing=draw(view) if view else None,
-        seen=tuple(_seen(capture)),
+        seen=tuple(seen(capture)),
     )
-
-
-def _seen(capture: Capture) -> Iterator[Seen]:
-    """Yield each view once, with all the vCPUs of which it is true."""
-    layout = Layout.of(next((view.value("ID_AA64MMFR2_EL1") or 0 for view in capture.launch), 0))
-    left = list(capture.views)
-    while left:
-        first = left[0]
-        same = [view for view in left if _alike(view, first)]
-        left = [view for view in left if not _alike(view, first)]
-        yield Seen(
-            vantage=_SAYS[first.vantage],
-            vcpus=", ".join(str(view.vcpu) for view in same),
-            program=first.program,
-            phase=first.phase,
-            registers=tuple(_registers(first, layout)),
-        )
-
-
-def _alike(view: View, other: View) -> bool:
-    return (view.vantage, view.program, view.phase, view.readings) == (
-        other.vantage,
-        other.program,
-        other.phase,
-        other.readings,
-    )
-
-
-def _registers(view: View, layout: Layout) -> Iterator[Register]:
-    for name, reading in view.readings.items():
-        if reading.value is None:
-            yield Register(name, reading.problem, None)
-        else:
-            yield Register(name, f"{reading.value:#x}", decode_reading(name, reading.value, layout))

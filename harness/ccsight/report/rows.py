@@ -1,7 +1,8 @@
 """What captures of one machine show, as rows of a table: a label, and one side for each capture.
 
 Read from the first vCPU; other vCPUs get a row only where they differ from it. Values are the
-guest's; another vantage gets a row of its own where it is told otherwise.
+guest's; another vantage gets a row of its own where it is told otherwise, and so does what the
+physical CPUs hold: as the host's kernel read it, or as the silicon table declares it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,15 +11,19 @@ from dataclasses import dataclass
 from ccsight.arm64.caches import Layout, geometry, listed
 from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.arm64.registers import REGISTERS, SELECTORS, base_name, ccsidr
-from ccsight.evidence.model import Capture, Reading, Vantage, View
+from ccsight.evidence.model import Capture, Reading, Vantage
 from ccsight.kvm.meaning import describe
+from ccsight.kvm.physical import cpu_list
 from ccsight.report.decoded import brief
+from ccsight.report.sight import DECLARED, Sight
 
 _NOTHING = "–"
 #: Registers in the order in which a reader wants them; all others follow.
 _ORDER = ("CLIDR_EL1", "CTR_EL0", *map(ccsidr, SELECTORS), "ID_AA64MMFR2_EL1")
 #: Shown even where nothing changes, the registers with their value, the field alone.
 _ALWAYS = ("CLIDR_EL1", "CTR_EL0")
+#: What KVM shows of ID registers is always less than the CPU has.
+_CACHE_REGISTERS = (*_ALWAYS, "CCSIDR_EL1")
 _ALWAYS_FIELD = "ID_AA64MMFR2_EL1.CCIDX"
 
 
@@ -45,34 +50,7 @@ class Row:
         return len({(side.value, side.note) for side in self.sides}) > 1
 
 
-class _Sight:
-    """What one capture saw of one vCPU: the first view of each vantage."""
-
-    def __init__(self, capture: Capture, vcpu: int) -> None:
-        self.views: dict[Vantage, View] = {}
-        for view in capture.launch:
-            if view.vcpu == vcpu:
-                self.views.setdefault(view.vantage, view)
-
-    def reading(self, vantage: Vantage, name: str) -> Reading | None:
-        view = self.views.get(vantage)
-        return view.readings.get(name) if view else None
-
-    def value(self, vantage: Vantage, name: str) -> int | None:
-        reading = self.reading(vantage, name)
-        return reading.value if reading else None
-
-    @property
-    def layout(self) -> Layout:
-        return Layout.of(self.value(Vantage.GUEST, "ID_AA64MMFR2_EL1") or 0)
-
-    def lists(self, name: str) -> bool:
-        """Tell whether the guest's CLIDR_EL1 lists the cache of a CCSIDR_EL1 reading."""
-        caches = listed(self.value(Vantage.GUEST, "CLIDR_EL1") or 0)
-        return name in {ccsidr(cache.selector) for cache in caches}
-
-
-_Sights = tuple[_Sight, ...]
+_Sights = tuple[Sight, ...]
 
 
 def machine_rows(captures: Sequence[Capture], *, every: bool = False) -> tuple[Row, ...]:
@@ -101,7 +79,7 @@ def _carried(capture: Capture) -> Shown:
 def _registers(captures: Sequence[Capture], every: bool) -> Iterator[Row]:
     first: _Sights = ()
     for vcpu in sorted({vcpu for capture in captures for vcpu in capture.vcpus()}):
-        sights = tuple(_Sight(capture, vcpu) for capture in captures)
+        sights = tuple(Sight(capture, vcpu) for capture in captures)
         for name in _names(sights):
             if not first:
                 yield from _register(name, sights, every)
@@ -134,7 +112,7 @@ def _register(name: str, sights: _Sights, every: bool) -> Iterator[Row]:
         yield from _ccsidr(name, sights, every)
         return
     value = Row(name, tuple(_raw(sight, Vantage.GUEST, name) for sight in sights))
-    others = tuple(_other_vantages(name, sights))
+    others = (*_other_vantages(name, sights), *_physical(name, sights, every))
     fields = tuple(_fields(name, sights, every))
     if every or name in _ALWAYS or others or (value.changed and not fields):
         yield value
@@ -144,7 +122,7 @@ def _register(name: str, sights: _Sights, every: bool) -> Iterator[Row]:
         yield from (Row(f"{name}.{row.label}", row.sides) for row in fields)
 
 
-def _raw(sight: _Sight, vantage: Vantage, name: str) -> Shown:
+def _raw(sight: Sight, vantage: Vantage, name: str) -> Shown:
     reading = sight.reading(vantage, name)
     if reading is None:
         return Shown(_NOTHING, "not read")
@@ -159,6 +137,33 @@ def _other_vantages(name: str, sights: _Sights) -> Iterator[Row]:
         told = any(sight.reading(vantage, name) for sight in sights)
         if vantage is not Vantage.GUEST and told and sides != guest:
             yield Row(_spoken(vantage), sides, 1)
+
+
+def _physical(name: str, sights: _Sights, every: bool) -> Iterator[Row]:
+    """Yield what the CPUs themselves hold, CPUs that agree together, where it is not what the guest reads."""
+    for source in (Vantage.HARDWARE, DECLARED):
+        held = [sight.physical(source, name) for sight in sights]
+        cpus = sorted({cpu for found in held for cpu in found})
+        by_values: dict[tuple[int | None, ...], list[int]] = {}
+        for cpu in cpus:
+            by_values.setdefault(tuple(found.get(cpu) for found in held), []).append(cpu)
+        for values, alike in by_values.items():
+            guest = tuple(sight.value(Vantage.GUEST, name) for sight in sights)
+            differs = any(value not in (None, seen) for value, seen in zip(values, guest, strict=True))
+            if every or (differs and base_name(name) in _CACHE_REGISTERS):
+                label = source if alike == cpus else f"{source}, {cpu_list(alike)}"
+                layouts = [sight.physical(source, "ID_AA64MMFR2_EL1").get(alike[0], 0) for sight in sights]
+                sides = (_held(name, *pair) for pair in zip(values, map(Layout.of, layouts), strict=True))
+                nothing = Shown(_NOTHING, "not declared" if source == DECLARED else "not asked")
+                yield Row(label, tuple(side or nothing for side in sides), 1)
+
+
+def _held(name: str, value: int | None, layout: Layout) -> Shown | None:
+    if value is None:
+        return None
+    if base_name(name) == "CCSIDR_EL1":
+        return Shown(f"{value:#x}", str(geometry(value, layout)))
+    return Shown(f"{value:#0{18 if name.startswith('ID_') else 10}x}")
 
 
 def _spoken(vantage: Vantage) -> str:
@@ -186,9 +191,10 @@ def _ccsidr(name: str, sights: _Sights, every: bool) -> Iterator[Row]:
     told = tuple(_told_size(sight, name) for sight in sights)
     if any((every or sight.lists(name)) and _told_otherwise(sight, name) for sight in sights):
         yield Row("userspace", told, 1)
+    yield from _physical(name, sights, every)
 
 
-def _told_otherwise(sight: _Sight, name: str) -> bool:
+def _told_otherwise(sight: Sight, name: str) -> bool:
     return sight.value(Vantage.USERSPACE, name) != sight.value(Vantage.GUEST, name)
 
 
@@ -200,7 +206,7 @@ def _cache_label(name: str, sights: _Sights) -> str:
     return name
 
 
-def _size(sight: _Sight, name: str, every: bool) -> Shown:
+def _size(sight: Sight, name: str, every: bool) -> Shown:
     reading = sight.reading(Vantage.GUEST, name)
     if not sight.lists(name) and not (every and reading):
         return Shown(_NOTHING, "not listed by CLIDR")
@@ -210,7 +216,7 @@ def _size(sight: _Sight, name: str, every: bool) -> Shown:
     return Shown(f"{reading.value:#x}", note)
 
 
-def _told_size(sight: _Sight, name: str) -> Shown:
+def _told_size(sight: Sight, name: str) -> Shown:
     """Return what KVM_GET_ONE_REG says of a cache's size: 32 bits, whatever the layout."""
     told = sight.reading(Vantage.USERSPACE, name)
     seen = sight.value(Vantage.GUEST, name)

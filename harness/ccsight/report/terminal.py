@@ -8,7 +8,7 @@ from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.model import Capture, Cell
 from ccsight.evidence.run import Failure, Plan, Run
 from ccsight.kvm.behaviour import observed
-from ccsight.report import console
+from ccsight.report import console, cpus
 from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Span, Spans, Tone, grid, line, spans
 from ccsight.report.model import Result
 from ccsight.report.rows import Row, Shown, machine_rows
@@ -128,10 +128,11 @@ def _machine(result: Result, machine: str, verbose: bool) -> Iterator[Block]:
     present = [(label, capture) for label, capture in seen if capture]
     if present:
         yield _table([capture for _, capture in present], [label for label, _ in present], verbose)
+        yield from _by_cpu(present)
     if len(present) == len(seen):
         yield Line()
         cases = [case for case in result.cases_of(machine) if len(case.cells) > 1]
-        yield _comparisons(cases)
+        yield _comparisons(cases, _named(present))
 
 
 def _lost(cell: Cell, failure: Failure) -> Iterator[Block]:
@@ -151,6 +152,23 @@ def _table(captures: Sequence[Capture], heads: Sequence[str], verbose: bool) -> 
     return grid(rows)
 
 
+def _named(present: Sequence[tuple[str, Capture]]) -> list[tuple[str, Capture]]:
+    """Return captures by what a sentence calls them: old and new, where there are just two kernels."""
+    names = _AGES if len(present) == len(_AGES) else [label for label, _ in present]
+    return [(name, capture) for name, (_, capture) in zip(names, present, strict=True)]
+
+
+def _by_cpu(present: Sequence[tuple[str, Capture]]) -> Iterator[Block]:
+    """Yield what each group of CPUs shows, where they are not all alike."""
+    groups = cpus.groups([capture for _, capture in present])
+    if len(groups) < 2:
+        return
+    rows = [(spans(""), *(spans((group.label, Tone.STRONG)) for group in groups))]
+    rows += [_row(row) for row in cpus.table(_named(present), groups)]
+    yield Line()
+    yield grid(rows)
+
+
 def _row(row: Row) -> tuple[Spans, ...]:
     label = spans(("  " * row.depth + row.label, Tone.DIM if row.depth else Tone.PLAIN))
     first, *others = row.sides
@@ -166,8 +184,12 @@ def _side(shown: Shown, tone: Tone) -> Spans:
     return spans((shown.value, tone), *(note if shown.note else ()))
 
 
-def _comparisons(cases: Sequence[Case]) -> Grid:
+def _comparisons(cases: Sequence[Case], seen: Sequence[tuple[str, Capture]] = ()) -> Grid:
     rows: list[tuple[Spans, ...]] = []
+    groups = cpus.groups([capture for _, capture in seen])
+    if len(groups) > 1:
+        for number, said in enumerate(cpus.sentences(seen, groups)):
+            rows.append((spans("" if number else "CPUs"), spans(""), spans(said)))
     for case in cases:
         word = case.outcome or case.status
         tone = Tone.GOOD if case.outcome in QUIET else Tone.CAUTION
@@ -187,7 +209,7 @@ def _known(result: Result) -> Iterator[Block]:
         return
     yield line(("known, and not held against a kernel", Tone.DIM))
     rows = []
-    for (check, why), found in reasons.items():
+    for (check, why), found in sorted(reasons.items(), key=lambda reason: reason[0][0]):
         names = in_short(sorted({name for row in found for name in row.subjects}, key=_by_index))
         said = f"{names} of {_places([row.cell for row in found], result.plan)}: {why}"
         rows.append((spans((check, Tone.DIM)), spans((said, Tone.DIM))))

@@ -92,10 +92,13 @@ def unexplained(case: Case) -> tuple[Finding, ...]:
 
 
 def gathered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings that say the same as one: first of one subject in many places, then of many."""
+    """Return the findings that say the same as one: first of one subject in many places, then of many.
+
+    What they say is what counts: values that it does not name are left out.
+    """
     places: dict[Finding, dict[str, None]] = {}
     for finding in findings:
-        places.setdefault(replace(finding, where=""), {})[finding.where] = None
+        places.setdefault(replace(finding, where="", before="", after=""), {})[finding.where] = None
     subjects: dict[Finding, list[str]] = {}
     for finding, found in places.items():
         key = replace(finding, subject="", where=", ".join(filter(None, found)))

@@ -10,6 +10,9 @@ config KVM
 \tbool "KVM"
 \tdepends on SMP
 
+config MODULES
+	bool "modules"
+
 config BUILD_SALT
 \tstring "salt"
 """
@@ -26,6 +29,14 @@ allnoconfig:
 Image: vmlinux
 \tmkdir -p arch/arm64/boot
 \t{ head -c 56 /dev/zero; printf 'ARM\\144'; head -c 64 /dev/zero; cat vmlinux; } > arch/arm64/boot/Image
+
+modules_prepare:
+	touch prepared
+
+# Run for a folder of its own, M: what is made there is of this kernel, and of what was put there.
+modules: prepared
+	@echo '  LD [M]  $(M)/ccsight_hardware.ko'
+	cat .config $(M)/ccsight_hardware.c $(M)/../include/wire.h > $(M)/ccsight_hardware.ko
 
 vmlinux: $(FILES) salt.o
 \t@echo '  LD      vmlinux'
@@ -85,7 +96,7 @@ def make_tree(folder: Path) -> Path:
         "arch/arm64/Kconfig": "",
         "arch/arm64/Makefile": "",
         "arch/arm64/kvm/sys_regs.c": SYS_REGS,
-        ".gitignore": "*.o\n/vmlinux\n.config\nsalt.S\nsalted.h\nImage\n",
+        ".gitignore": "*.o\n/vmlinux\n/prepared\n.config\nsalt.S\nsalted.h\nImage\n",
     }.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

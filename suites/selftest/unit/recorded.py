@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from ccsight.evidence.model import (
+    LAUNCH,
     SCHEMA,
     Capture,
     Cell,
@@ -17,6 +18,7 @@ from ccsight.evidence.model import (
 )
 from ccsight.probes.identity import identity
 from ccsight.probes.stream import parse
+from ccsight.probes.sweep import swept
 from ccsight.probes.views import observed
 
 STREAMS = Path(__file__).parent.parent / "recorded"
@@ -29,6 +31,7 @@ def capture(model: str, series: str) -> Capture:
     folder = STREAMS / f"{model}-{series}"
     who = identity(parse((folder / "identity.stream").read_bytes(), "identity"))
     seen = observed(parse((folder / "view.stream").read_bytes(), "view"))
+    everywhere = swept(parse((folder / "sweep.stream").read_bytes(), "sweep"))
     cell = Cell(machine=f"emulated:{model}", kernel=f"deb:{series}")
     return Capture(
         schema=SCHEMA,
@@ -48,23 +51,25 @@ def capture(model: str, series: str) -> Capture:
             boot_id=who.boot_id,
             command_line=who.command_line,
             cpus=who.cpus,
+            cpu_features=who.cpu_features,
         ),
-        views=seen.views,
+        views=seen.views + everywhere.views,
         register_lists=seen.register_lists,
         programs={},
         seconds={},
+        writes=everywhere.writes,
     )
 
 
 def bent(capture: Capture, vantage: Vantage, vcpu: int, **readings: int | str | None) -> Capture:
-    """Return a capture in which some readings of one view are others.
+    """Return a capture in which some readings of one view of the launch are others.
 
     A number is a value, a string a problem, None removes the reading. ``CCSIDR_EL1_2`` is ``CCSIDR_EL1[2]``.
     """
     views = []
     for view in capture.views:
         new = dict(view.readings)
-        if view.vantage is vantage and view.vcpu == vcpu:
+        if (view.phase, view.vantage, view.vcpu) == (LAUNCH, vantage, vcpu):
             for key, value in readings.items():
                 name = f"CCSIDR_EL1[{key[11:]}]" if key.startswith("CCSIDR_EL1_") else key
                 if value is None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import asymmetric
 import msgspec
 from recorded import bent, capture
 
@@ -25,6 +26,11 @@ _NORMALISED = [0x2] * 14
 def sample(machine: str, kernel: str, *, like: str = "", release: str = "") -> Capture:
     """Return the capture of a cell with its provenance; ``like`` names the machine whose values it has."""
     seen = capture((like or machine).partition(":")[2], kernel.partition(":")[2])
+    return placed(seen, machine, kernel, release)
+
+
+def placed(seen: Capture, machine: str, kernel: str, release: str = "") -> Capture:
+    """Return a capture as that of a cell, with its provenance."""
     return msgspec.structs.replace(
         seen,
         cell=Cell(machine=machine, kernel=kernel),
@@ -111,6 +117,17 @@ def troubled() -> Result:
         next_step="ccsight boot deb:6.12 --on emulated:max -v",
     )
     return result_of(captures, {Cell(machine="emulated:max", kernel=NEW): failure})
+
+
+def unlike() -> Result:
+    """Two machines with CPUs of two kinds: one whose table declares them, one whose kernels were asked."""
+    cells = [
+        ("silicon:apple-m2", OLD, asymmetric.declared(asymmetric.m2_native())),
+        ("silicon:apple-m2", NEW, asymmetric.declared(asymmetric.normalised())),
+        ("emulated:pair", OLD, asymmetric.looked_into(asymmetric.mismatched_native())),
+        ("emulated:pair", NEW, asymmetric.looked_into(asymmetric.normalised(mismatched=True))),
+    ]
+    return result_of([placed(seen, machine, kernel) for machine, kernel, seen in cells])
 
 
 def hostile() -> Result:

@@ -2,13 +2,14 @@
 
 import msgspec
 import pytest
+from asymmetric import with_hardware
 from recorded import MODELS, SERIES, bent, capture, without
 
 from ccsight.checks import COMPARISONS, LAWS, judge, named
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.model import Vantage
-from ccsight.kvm.behaviour import NATIVE, NORMALISED, UNKNOWN, observed, sanitised_ctr
+from ccsight.kvm.behaviour import NATIVE, NORMALISED, UNKNOWN, observed
 from ccsight.status import Status
 
 GUEST, USERSPACE = Vantage.GUEST, Vantage.USERSPACE
@@ -27,6 +28,15 @@ def held(case):
 @pytest.mark.parametrize("model", MODELS)
 def test_laws_pass_on_real_kernels(model, series, check):
     case = verdict(check, capture(model, series))
+    judged = Status.SKIP if check == "CR-018" else Status.PASS  # nobody asked the CPUs themselves
+    assert (case.status, held(case)) == (judged, set())
+
+
+@pytest.mark.parametrize("check", sorted(LAWS))
+@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("model", ["neoverse-n1", "neoverse-v1"])
+def test_laws_pass_on_real_kernels_whose_cpus_are_known(model, series, check):
+    case = verdict(check, with_hardware(model, series))
     assert (case.status, held(case)) == (Status.PASS, set())
 
 
@@ -118,7 +128,7 @@ def test_laws_miss_when_nobody_looked(check, vantage):
 
 @pytest.mark.parametrize("check", sorted(LAWS))
 def test_laws_miss_when_a_size_was_never_read(check):
-    case = verdict(check, bent(capture("neoverse-n1", "6.1"), GUEST, 1, CCSIDR_EL1_1=None))
+    case = verdict(check, bent(with_hardware("neoverse-n1", "6.1"), GUEST, 1, CCSIDR_EL1_1=None))
     assert case.status is Status.MISS
 
 
@@ -250,12 +260,6 @@ def test_comparisons_miss_what_was_not_observed(check):
     blind = msgspec.structs.replace(real, views=(), register_lists=())
     assert verdict(check, real, blind).status is Status.MISS
     assert verdict(check, blind, real).status is Status.MISS
-
-
-def test_the_sanitised_ctr_has_the_effective_idc_and_no_tag_line():
-    assert sanitised_ctr(0x8444C004, 0x82000023) == 0x9444C004
-    assert sanitised_ctr(0x4B444C004, 0x1482000023) == 0xB444C004
-    assert sanitised_ctr(0x8444C004, 0x0A200023) == 0x8444C004
 
 
 def test_an_unknown_check_names_its_neighbour():

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +14,15 @@ import pytest
 
 from ccsight.deadline import Deadline
 from ccsight.errors import InfraError, NoSpace, UsageError
-from ccsight.kernels import build, built, kconfig, spec, stock
+from ccsight.kernels import build, built, hardware, kconfig, spec, stock
+from ccsight.paths import data_dir
 from ccsight.status import ExitCode
 
-FRAGMENT = "CONFIG_SMP=y  # it has two CPUs\nCONFIG_KVM=y  # what it is about\n"
+FRAGMENT = """\
+CONFIG_SMP=y      # it has two CPUs
+CONFIG_KVM=y      # what it is about
+CONFIG_MODULES=y  # it takes ours
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -154,6 +160,66 @@ def test_a_killed_build_leaves_nothing_half_stored(cache, tree):
     assert not list(cache.glob("built/[!.]*/"))
     makefile.write_text(fake_kernel.MAKEFILE)
     assert resolve(f"tree:{tree}").release == "6.99.0-fake"
+
+
+def test_our_module_is_built_for_each_kernel(cache, tree, patch):
+    said: list[str] = []
+    base, changed = resolve(f"tree:{tree}", said), resolve(f"tree:{tree},patch={patch(fake_kernel.NO_OP)}")
+    assert base.hardware_module == base.image.parent / "ccsight_hardware.ko"
+    content = base.hardware_module.read_text()
+    assert (data_dir("guests") / "module/ccsight_hardware.c").read_text() in content
+    assert f'CONFIG_BUILD_SALT="{base.image.parent.name}"' in content
+    assert content != changed.hardware_module.read_text()
+    assert resolve(spec.pin(base)).hardware_module == base.hardware_module
+    assert not [line for line in said if line.startswith("note:")]
+
+
+def test_another_module_makes_another_kernel(tmp_path, tree, monkeypatch):
+    before = resolve(f"tree:{tree}")
+    shutil.copytree(data_dir("guests"), tmp_path / "guests")
+    (tmp_path / "guests/module/Kbuild").write_text("obj-m :=\n")
+    monkeypatch.setattr(hardware, "data_dir", lambda name: tmp_path / name)
+    monkeypatch.setattr(hardware, "sources", hardware.sources.__wrapped__)
+    assert resolve(f"tree:{tree}").image != before.image
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "module/ccsight_hardware.c:9:1: error: no such thing",
+        'ERROR: modpost: "seq_write" [ccsight_hardware.ko] undefined!',
+        "*** something else",
+    ],
+)
+def test_a_kernel_without_our_module_is_still_a_kernel(tree, says):
+    failing = fake_kernel.MAKEFILE.replace("modules: prepared\n", f"modules:\n\t@echo '{says}'; exit 1\n")
+    (tree / "Makefile").write_text(failing)
+    for _ in ("built", "stored"):
+        said: list[str] = []
+        kernel = resolve(f"tree:{tree}", said)
+        assert kernel.hardware_module is None
+        log = kernel.image.parent / "build.log"
+        assert any("without our module" in line and str(log) in line for line in said)
+    assert says in log.read_text()
+    assert log.read_text().splitlines()[-1].startswith("# this kernel has no ccsight_hardware.ko: ")
+
+
+def test_a_kernel_that_loads_no_modules_is_not_asked_to(tmp_path, tree):
+    fragment = tmp_path / "none.config"
+    fragment.write_text("CONFIG_MODULES=n  # override: as on a phone\n")
+    said: list[str] = []
+    kernel = resolve(f"tree:{tree},kconfig={fragment}", said)
+    assert kernel.hardware_module is None
+    assert "CONFIG_MODULES is off" in (kernel.image.parent / "build.log").read_text().splitlines()[-1]
+    assert any("without our module" in line for line in said)
+
+
+def test_trouble_of_this_system_while_the_module_is_built_stores_no_kernel(cache, tree):
+    full = "modules:\n\t@echo 'No space left on device'; exit 1\n"
+    (tree / "Makefile").write_text(fake_kernel.MAKEFILE.replace("modules: prepared\n", full))
+    with pytest.raises(NoSpace):
+        resolve(f"tree:{tree}")
+    assert not list(cache.glob("built/[!.]*/"))
 
 
 def test_a_broken_patch_is_at_fault_because_its_base_builds(tree, patch):

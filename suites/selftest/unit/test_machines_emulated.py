@@ -21,6 +21,7 @@ def test_a_spec_says_what_is_asked_for():
     assert board(parse("emulated:neoverse-n1")) == Board("neoverse-n1")
     every = parse("emulated:max,cpus=4,mte=on,memory=1024,mode=nvhe")
     assert board(every) == Board("max", cpus=4, memory=1024, mte=True, mode="nvhe")
+    assert board(parse("emulated:max,modules=off")) == Board("max", modules=False)
     assert machine("emulated:max,mte=on").spec == "emulated:max,mte=on"
 
 
@@ -35,6 +36,7 @@ def test_a_spec_says_what_is_asked_for():
         ("emulated:max,cpus=0", "1 to 8"),
         ("emulated:max,cpus=9", "1 to 8"),
         ("emulated:max,mte=yes", "on or off"),
+        ("emulated:max,modules=no", "on or off"),
         ("emulated:max,mode=hvhe", "nvhe or protected"),
         ("emulated:max,memory=64", "from 256"),
     ],

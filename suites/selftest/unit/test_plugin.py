@@ -56,6 +56,13 @@ def test_a_capture_that_is_not_there_fails_its_tests_as_miss(run, workers):
     assert "MISS CR-001 emulated_cortex-a57--deb_6.1" in done.stdout
 
 
+def test_a_law_that_does_not_apply_is_skipped(run):
+    """CR-018: nobody asked these CPUs what they hold."""
+    done = pytest_on(run, "suites/asymmetry")
+    assert done.returncode == 0, done.stdout
+    assert "6 passed, 6 skipped" in done.stdout
+
+
 def test_nothing_selected_is_a_failure(run):
     assert pytest_on(run, "suites/launch", "-k", "no_such_test").returncode == 5
 

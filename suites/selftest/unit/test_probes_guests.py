@@ -3,6 +3,7 @@
 import shutil
 import struct
 import subprocess
+from itertools import permutations
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,13 +11,16 @@ from hypothesis import strategies as st
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ToolMissing
+from ccsight.evidence.model import PINNED, Hex, Reading, Vantage, View
 from ccsight.paths import data_dir
-from ccsight.probes import build
-from ccsight.probes.stream import LINE_MAX, parse
+from ccsight.probes import build, sweep
+from ccsight.probes.stream import LINE_MAX, LINES_MAX, parse
 
-#: Reads a mode and bytes; what it says goes through the writer and the note parser that the probe uses.
+#: Reads a mode and bytes, and gives them to the part of the probe that the mode names.
 HARNESS = r"""
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "ccprobe.h"
 
@@ -25,12 +29,49 @@ static void put(const char *line, unsigned int length)
     fwrite(line, 1, length, stdout);
 }
 
+static void send_cpu_list(struct wire *wire, char *list, size_t count)
+{
+    struct cpus cpus;
+
+    list[count] = '\0';
+    if (!parse_cpus(&cpus, list)) {
+        send_errno(wire, "cpus-online", EBADMSG);
+        return;
+    }
+    for (unsigned int i = 0; i < cpus.count; i++) {
+        wire_line(wire, "cpu");
+        wire_dec(wire, "index", cpus.index[i]);
+        wire_send(wire);
+    }
+}
+
+/* A byte for each CPU: what userspace reads there, or (from 200) the errno that comes instead. */
+static void send_pairs(struct wire *wire, const unsigned char *kinds, size_t cpus)
+{
+    static struct reading read[256][REGISTERS];
+    struct pair pairs[PAIRS_MAX];
+    unsigned int count;
+
+    for (size_t i = 0; i < cpus; i++) {
+        read[i][REGISTERS - 1].value = kinds[i] < 200 ? kinds[i] : 0;
+        read[i][REGISTERS - 1].problem = kinds[i] < 200 ? 0 : kinds[i] - 199;
+    }
+    count = choose_pairs(read, (unsigned int)cpus, pairs);
+    for (unsigned int i = 0; i < count; i++) {
+        wire_line(wire, "pair");
+        wire_dec(wire, "origin", pairs[i].origin);
+        wire_dec(wire, "target", pairs[i].target);
+        wire_send(wire);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static unsigned char input[1 << 20];
     static struct wire wire;
     struct console console = { .wire = &wire, .vcpu = 1 };
     size_t count = fread(input, 1, sizeof(input), stdin), length = 0;
+    char *exact = memcpy(malloc(count + 1), input, count);
     const unsigned char *id;
 
     wire_begin(&wire, put, WIRE_LINE_MAX, "harness");
@@ -48,11 +89,22 @@ int main(int argc, char **argv)
         id = find_build_id(input, count, &length);
         if (id)
             wire_text(&wire, "build-id", (const char *)id, length);
+    } else if (argc == 2 && !strcmp(argv[1], "cpus")) {
+        send_cpu_list(&wire, exact, count);
+    } else if (argc == 2 && !strcmp(argv[1], "pairs")) {
+        send_pairs(&wire, input, count);
+    } else if (argc == 2 && !strcmp(argv[1], "features")) {
+        memcpy(exact + 1, input, count); /* so that nothing of ours is behind it */
+        send_features_in(&wire, exact + 1, count);
     }
+    free(exact);
     wire_end(&wire);
     return wire.failed;
 }
 """
+
+
+PORTABLE = ("notes.c", "console.c", "cpus.c", "pairs.c", "features.c", "files.c", "errors.c")
 
 
 @pytest.fixture(scope="session")
@@ -60,17 +112,17 @@ def harness(tmp_path_factory):
     folder = tmp_path_factory.mktemp("harness")
     (folder / "harness.c").write_text(HARNESS)
     guests = data_dir("guests")
-    sources = [guests / "vmm" / name for name in ("notes.c", "console.c")]
+    sources = [guests / "vmm" / name for name in PORTABLE]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     flags = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", *sanitizers]
     includes = [f"-I{guests / 'include'}", f"-I{guests / 'vmm'}"]
     command = ["gcc", *flags, *includes, "-o", folder / "harness", folder / "harness.c", *sources]
     subprocess.run(command, check=True)
 
-    def say(mode: str, content: bytes, status: int = 0):
+    def say(mode: str, content: bytes, status: int | None = 0):
         done = subprocess.run([folder / "harness", mode], input=content, capture_output=True, check=False)
         assert done.stderr == b""
-        assert done.returncode == status
+        assert done.returncode == status or (status is None and done.returncode in (0, 1))
         return parse(done.stdout, "harness").lines
 
     return say
@@ -100,8 +152,8 @@ def test_a_line_that_does_not_fit_is_an_error_and_not_cut(harness):
 
 
 def test_a_stream_that_does_not_fit_ends_with_an_error(harness):
-    lines = harness("text", b"x" * 128 * 5000, status=1)
-    assert len(lines) == 4096
+    lines = harness("text", b"x" * 128 * (LINES_MAX + 1), status=1)
+    assert len(lines) == LINES_MAX
     assert lines[-1].values == {"what": "too-many-lines"}
 
 
@@ -163,6 +215,127 @@ def test_broken_notes_are_survived(harness, place, content):
     harness("notes", content)
 
 
+def cpu_list(indices) -> bytes:
+    """Write CPUs as the kernel does: runs of them, ascending."""
+    runs = []
+    for index in sorted(indices):
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(f"{a}-{b}" if a < b else f"{a}" for a, b in runs).encode() + b"\n"
+
+
+@_RELAXED
+@given(st.sets(st.integers(0, 1023), min_size=1))
+def test_the_list_of_cpus_is_read_as_the_kernel_writes_it(harness, indices):
+    lines = harness("cpus", cpu_list(indices))
+    assert [line.count("index") for line in lines] == sorted(indices)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "0",
+        "0-\n",
+        "-1\n",
+        "3-1\n",
+        "0,0\n",
+        "0-3,2\n",
+        "0-1024\n",
+        "0,\n",
+        "0 1\n",
+        "9" * 40 + "\n",
+    ],
+)
+def test_what_is_no_list_of_cpus_is_an_error(harness, text):
+    (line,) = harness("cpus", text.encode(), status=1)
+    assert line.values == {"what": "cpus-online", "errno": "EBADMSG"}
+
+
+@_RELAXED
+@given(st.binary(max_size=64))
+def test_broken_lists_of_cpus_are_survived(harness, content):
+    harness("cpus", content, status=None)
+
+
+def pairs_of(harness, kinds: bytes) -> list[tuple[int, int]]:
+    return [(line.count("origin"), line.count("target")) for line in harness("pairs", kinds)]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "pairs"),
+    [
+        (b"a", [(0, 0)]),
+        (b"aa", [(0, 1), (1, 0)]),
+        (b"aaaa", [(0, 3), (3, 0)]),
+        (b"aabb", [(0, 2), (2, 0)]),
+        (b"abab", [(0, 1), (1, 0)]),
+        (b"aabc", [(0, 2), (0, 3), (2, 0), (2, 3), (3, 0), (3, 2)]),
+        (b"\x00\xc9\x00", [(0, 1), (1, 0)]),
+        (bytes(range(256)), list(permutations(range(8), 2))),
+    ],
+)
+def test_one_cpu_of_each_kind_stands_for_it(harness, kinds, pairs):
+    assert pairs_of(harness, kinds) == pairs
+
+
+@_RELAXED
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=256))
+def test_the_parser_expects_the_pairs_that_the_probe_chooses(harness, kinds):
+    views = [
+        View(
+            vantage=Vantage.USERSPACE,
+            vcpu=0,
+            program="sweep",
+            phase=PINNED,
+            readings={"CTR_EL0": Reading(value=Hex(kind))},
+            cpu=cpu,
+        )
+        for cpu, kind in enumerate(kinds)
+    ]
+    expected = [(origin.cpu, target.cpu) for origin, target in sweep._pairs(views)]
+    assert pairs_of(harness, bytes(kinds)) == expected
+
+
+FIRST = b"<6>[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x411fd402]\n"
+LOG = (
+    b"<6>[    0.000000][    T0] CPU features: detected: Mismatched cache type (CTR_EL0)\n"
+    b"<6>[    0.000000] CPU features: kernel page table isolation forced ON\n"
+    b"<12>[    3.100000] init: CPU features: detected: nonsense\n"
+    b"CPU features: detected: without a prefix\n"
+    b"<6>CPU features: detected: without a time"
+)
+
+
+def test_the_features_are_picked_from_the_log(harness):
+    log, *features = harness("features", FIRST + LOG)
+    assert (log.kind, log.values) == ("log", {"whole": "1"})
+    assert {line.kind for line in features} == {"feature"}
+    assert [line.values["value"] for line in features] == [
+        "Mismatched cache type (CTR_EL0)",
+        "without a prefix",
+        "without a time",
+    ]
+
+
+def test_a_log_that_has_lost_its_beginning_says_so(harness):
+    log, *features = harness("features", LOG + b"\n" + FIRST)
+    assert log.values == {"whole": "0"}
+    assert len(features) == 3
+
+
+@_RELAXED
+@given(st.integers(0, len(FIRST + LOG)), st.binary(max_size=32))
+def test_broken_logs_are_survived(harness, place, content):
+    log = FIRST + LOG
+    harness("features", log[:place])
+    harness("features", log[:place] + content + log[place + len(content) :])
+    harness("features", content)
+
+
 def test_programs_are_built_once_and_reproducibly(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first"))
     first = build.built(Deadline(60))
@@ -173,7 +346,7 @@ def test_programs_are_built_once_and_reproducibly(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
     second = build.built(Deadline(60))
     assert second.name == first.name
-    assert {path.name for path in first.iterdir()} >= {"ccprobe", "view.img"}
+    assert {path.name for path in first.iterdir()} >= {"ccprobe", "view.img", "sweep.img"}
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
         assert str(tmp_path).encode() not in path.read_bytes()

@@ -1,9 +1,9 @@
 """From streams that real machines sent to evidence; and what is refused although it is well-formed."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
+from streams import CELLS, edited, inserted, recorded, replaced, without
 
 from ccsight.arm64 import kvm_ids
 from ccsight.deadline import Deadline
@@ -12,32 +12,9 @@ from ccsight.evidence.model import Substrate, Vantage
 from ccsight.probes import runner
 from ccsight.probes.identity import identity, substrate
 from ccsight.probes.stream import parse
+from ccsight.probes.sweep import swept
 from ccsight.probes.views import READINGS, READINGS_EL0, guest_views, observed
 from ccsight.process import Completed
-
-RECORDED = Path(__file__).parent.parent / "recorded"
-CELLS = sorted(path.parent.name for path in RECORDED.glob("*/identity.stream"))
-
-
-def recorded(cell: str, name: str) -> bytes:
-    return (RECORDED / cell / f"{name}.stream").read_bytes()
-
-
-def edited(raw: bytes, edit) -> bytes:
-    """Return a well-formed stream with edited lines: numbers and count are put right afterwards."""
-    head, *body, _end = raw.decode().splitlines()
-    lines = edit([line.split(" ") for line in body])
-    for number, line in enumerate(lines, 1):
-        line[1] = f"n={number}"
-    return "\n".join([head, *(" ".join(line) for line in lines), f"@end {len(lines)}", ""]).encode()
-
-
-def without(index: int):
-    return lambda lines: lines[:index] + lines[index + 1 :]
-
-
-def replaced(old: str, new: str):
-    return lambda lines: [" ".join(line).replace(old, new).split(" ") for line in lines]
 
 
 def test_six_cells_were_recorded():
@@ -142,8 +119,7 @@ def test_an_exception_in_the_guest_is_a_problem_of_that_register():
 
 
 def test_a_guest_that_qemu_runs_sends_the_same_stream():
-    raw = (RECORDED / "bare" / "view.stream").read_bytes()
-    el1, el0 = guest_views(parse(raw, "QEMU"), 0)
+    el1, el0 = guest_views(parse(recorded("bare", "view"), "QEMU"), 0)
     assert el1.value("CLIDR_EL1") == 0x0A200023
     assert el0.value("CTR_EL0") == 0x8444C004
 
@@ -174,7 +150,14 @@ def test_identity(cell):
         replaced("name=dmi-vendor", "name=release"),
         replaced("index=1", "index=0"),
         replaced("midr=0x", "midr=0y"),
-        replaced("kvm", "error"),
+        replaced("kvm n=", "error n="),
+        replaced("whole=1", "whole=2"),
+        replaced("whole=1", "errno=EPERM"),
+        replaced("log n=", "feature n="),
+        replaced("feature n=", "log n="),
+        replaced("value=Spectre-BHB", "value=Spectre-BHB index=0"),
+        lambda lines: [line for line in lines if line[0] != "log"],
+        lambda lines: sorted(lines, key=lambda line: line[0] == "log"),
         lambda lines: [line for line in lines if line[0] != "kvm"],
         lambda lines: [line for line in lines if line[0] != "cpu"],
         lambda lines: [*lines, lines[-1]],
@@ -185,6 +168,25 @@ def test_identity(cell):
 def test_forged_identities_are_refused(edit):
     with pytest.raises(ProbeError):
         identity(parse(edited(recorded("cortex-a57-6.1", "identity"), edit), "test"))
+
+
+def cpu_features(edit):
+    return identity(parse(edited(recorded("neoverse-n1-6.1", "identity"), edit), "test")).cpu_features
+
+
+def test_what_the_kernel_has_detected_is_kept_in_its_order_and_once():
+    twice = inserted(16, "feature n=1 value=Spectre-v4")
+    found = cpu_features(twice)
+    assert found == cpu_features(lambda lines: lines)
+    assert found[0] == "GIC system register CPU interface"
+    assert {"Spectre-v4", "Spectre-BHB", "RCpc load-acquire (LDAPR)"} < set(found)
+    assert cpu_features(lambda lines: [line for line in lines if line[0] != "feature"]) == ()
+
+
+def test_a_log_that_is_not_there_or_not_whole_says_nothing_of_features():
+    assert cpu_features(replaced("whole=1", "whole=0")) is None
+    unread = replaced("whole=1", "errno=EPERM")
+    assert cpu_features(lambda lines: unread([line for line in lines if line[0] != "feature"])) is None
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ class FakeHost:
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("ccprobe", "view.img"):
+    for name in ("ccprobe", "view.img", "sweep.img"):
         (tmp_path / name).write_text(name)
     return tmp_path
 
@@ -241,14 +243,15 @@ def said(raw: bytes, status: int = 0) -> Completed:
 
 
 def test_the_runner_brings_back_what_was_said_and_leaves_nothing(folder):
-    raws = {"identity": recorded("cortex-a57-6.1", "identity"), "view": recorded("cortex-a57-6.1", "view")}
+    raws = {name: recorded("cortex-a57-6.1", name) for name in ("identity", "view", "sweep")}
     host = FakeHost({name: said(raw) for name, raw in raws.items()})
     kept = {}
     with runner.placed(host, folder, Deadline(5), kept.__setitem__) as probe:
         assert probe.identify(Deadline(5)) == identity(parse(raws["identity"], "test"))
         assert probe.observe(Deadline(5)) == observed(parse(raws["view"], "test"))
-        assert set(probe.programs) == {"ccprobe", "view.img"}
-        assert len(host.files) == 2
+        assert probe.sweep(Deadline(5)) == swept(parse(raws["sweep"], "test"))
+        assert set(probe.programs) == {"ccprobe", "view.img", "sweep.img"}
+        assert len(host.files) == 3
     assert not host.files
     assert kept == {f"{name}.stream": raw for name, raw in raws.items()}
 

@@ -24,7 +24,7 @@ _QUIET = "--disable-background-networking --disable-component-update --disable-s
 
 @pytest.mark.parametrize("unfold", ["false", "true"])
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("sample", ["good", "troubled", "hostile"])
+@pytest.mark.parametrize("sample", ["good", "troubled", "hostile", "unlike"])
 def test_the_page_fits_its_window(tmp_path, sample, width, unfold):
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     assert browser, "no Chromium here: apt-get install chromium"

@@ -9,7 +9,7 @@ import pytest
 from junitparser import Error, Failure
 from junitparser.xunit2 import JUnitXml
 from recorded import capture
-from report_samples import MACHINES, NEW, OLD, good, hostile, sample, troubled
+from report_samples import MACHINES, NEW, OLD, good, hostile, sample, troubled, unlike
 
 from ccsight.arm64.registers import in_short
 from ccsight.checks.verdict import comparisons
@@ -43,7 +43,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("result", [good, troubled, hostile])
+@pytest.mark.parametrize("result", [good, troubled, hostile, unlike])
 def test_html_is_well_nested_and_needs_nothing_but_itself(result):
     text = html.document(result()).decode()
     page = Page(text)
@@ -58,7 +58,7 @@ def test_html_is_well_nested_and_needs_nothing_but_itself(result):
 def test_html_says_what_matters():
     text = html.document(troubled()).decode()
     for word in (
-        "A kernel fails 1 of its laws.",
+        "A kernel fails 2 of its laws.",
         "0x7ff0000003a",
         "NumSets cut off",
         "the emulated host never became ready",
@@ -77,6 +77,25 @@ def test_html_escapes_what_machines_say():
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert not set(text) & {"\x1b", "\u202e"}
+
+
+def test_html_shows_the_vantages_of_each_group_of_cpus_side_by_side():
+    text = " ".join(html.document(unlike()).decode().split())
+    for word in (
+        "By physical CPU",
+        "<th>host kernel (MRS)</th><th>userspace (KVM_GET_ONE_REG)</th><th>guest (MRS at EL1)</th>",
+        "<th>guest (MRS at EL0)</th><th>declared, observed by nobody</th>",
+        "CPU 2-3 Cortex-A76",
+        "Refused of a VM that comes from another kind of CPU: <code>CCSIDR_EL1[0-2] EINVAL</code>",
+        "Declared by the silicon table; published, from: a table",
+        "old: guests see other caches on CPU 2-3 than on CPU 0-1",
+        "guest (MRS at EL1), vCPU 0, CPU 2-3",
+        "host kernel (MRS), CPU 0-1",
+    ):
+        assert word in text, word
+    alike = html.document(good()).decode()
+    assert "By physical CPU" in alike
+    assert "declared" not in alike
 
 
 def test_html_is_written_whole(tmp_path):
@@ -110,7 +129,7 @@ def test_junit_survives_a_round_trip(tmp_path):
     report = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
     suites = list(report)
     assert [suite.name for suite in suites] == list(result.plan.machines)
-    assert (report.tests, report.failures, report.errors) == (len(result.cases), 1, 6)
+    assert (report.tests, report.failures, report.errors) == (len(result.cases), 2, 8)
     assert sum(suite.tests for suite in suites) == report.tests
     assert all(suite.timestamp and suite.time is not None for suite in suites)
     assert suites[0].time == pytest.approx(10.4)
@@ -164,6 +183,24 @@ def test_json_document():
     assert lost["views"] == []
 
 
+def test_json_of_machines_with_unlike_cpus():
+    document = json.loads(as_json.document(unlike()))
+    m2 = document["machines"][0]
+    assert [group["cpus"] for group in m2["cpu_groups"]] == [[0, 1], [2, 3]]
+    assert [group["core"] for group in m2["cpu_groups"]] == ["little", "big"]
+    assert m2["old"]["machine"]["declared"][3]["registers"]["CCSIDR_EL1[2]"] == "0x73ffe07b"
+    assert m2["old"]["machine"]["cpu_features"] == []
+    refused = [write for write in m2["old"]["writes"] if write["problem"]]
+    assert {(write["name"], write["origin"], write["cpu"]) for write in refused} == {
+        (f"CCSIDR_EL1[{selector}]", *pair) for selector in range(3) for pair in ((0, 3), (3, 0))
+    }
+    moved = [view for view in m2["new"]["views"] if view["phase"] == "moved" and view["vantage"] == "guest"]
+    assert [view["cpu"] for view in moved] == [0, 1, 2, 3, 0]
+    assert {case["check"]: case["status"] for case in m2["laws"]} == dict.fromkeys(
+        ["CR-001", "CR-002", "CR-003", "CR-010", "CR-018"], "PASS"
+    )
+
+
 def test_json_of_a_diff_and_of_a_plan():
     pair = sample(MACHINES[1], OLD), sample(MACHINES[1], NEW)
     diff = json.loads(as_json.difference(*pair, comparisons(*pair)))
@@ -171,7 +208,7 @@ def test_json_of_a_diff_and_of_a_plan():
     plan = good().plan
     planned = json.loads(as_json.plan(plan.cells, plan.cases))
     assert planned["boots"] == 6
-    assert len(planned["cases"]) == 27
+    assert len(planned["cases"]) == 39
 
 
 def test_findings_are_gathered_only_where_they_say_the_same():

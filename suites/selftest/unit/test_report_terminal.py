@@ -2,9 +2,10 @@
 
 import re
 
+import msgspec
 import pytest
 from recorded import bent
-from report_samples import MACHINES, NEW, OLD, good, hostile, result_of, sample, troubled
+from report_samples import MACHINES, NEW, OLD, good, hostile, result_of, sample, troubled, unlike
 
 from ccsight.checks.verdict import comparisons
 from ccsight.errors import UsageError
@@ -46,7 +47,7 @@ def test_values_of_every_machine_are_there(shown):
         "242 3 of them CCSIDR 259 14 of them CCSIDR",
         "shows guests the physical CPU's caches",
         "again: ccsight compare deb:6.1 deb:6.12",
-        "laws 18 pass 0 fail 0 missing comparisons 9 done",
+        "laws 24 pass 0 fail 0 missing 6 skipped comparisons 9 done",
         "report results/2026-11-22-081201-7f3a/report.html",
     ):
         assert row in text, row
@@ -89,7 +90,7 @@ def test_a_failed_law_comes_first(shown):
     assert text.index("FAIL  CR-001") < text.index(MACHINES[0])
     assert "userspace gets 0x9200003, the guest 0xa200023" in text
     assert "captures/emulated_cortex-a72--deb_6.12/1/capture.json" in text
-    assert "1 fail  6 missing" in text
+    assert "2 fail  8 missing" in text
 
 
 def test_the_vcpu_that_differs_has_a_row(shown):
@@ -117,6 +118,55 @@ def test_known_deviations_are_gathered(shown):
     text = squeeze(shown(terminal.render(good())))
     assert "CR-001 CCSIDR_EL1[3-13] of deb:6.1 on every machine" in text
     assert "CR-001 CTR_EL0 of deb:6.1 on emulated:neoverse-n1" in text
+
+
+def test_known_field_failures_are_one_line(shown):
+    text = squeeze(shown(terminal.render(unlike())))
+    assert "laws 20 pass 0 fail 0 missing comparisons 6 done" in text
+    known = (
+        "CR-003 CCSIDR_EL1[0-2] of deb:6.1 on every machine: each physical CPU shows its own, and takes no"
+    )
+    assert known in text
+    assert "is refused: QEMU's 'failed to boot CPU1' (QEMU issue 1595)" in text
+
+
+def test_groups_of_unlike_cpus_stand_side_by_side(shown):
+    text = squeeze(shown(terminal.render(unlike()), 120))
+    for row in (
+        "CPU 0-1 little CPU 2-3 big old L1I 128K L1D 64K L2 4M L1I 192K L1D 128K L2 16M CCSIDR_EL1[0]",
+        "CCSIDR_EL1[0] 0x700fe03a 8×128×64 B 0x701fe03a 8×256×64 B CCSIDR_EL1[1]",
+        "carried there CCSIDR_EL1[0-2] EINVAL CCSIDR_EL1[0-2] EINVAL new L1I no size",
+        "L1I no size L2 no size carried there takes all takes all",
+        "CPUs old: guests see other caches on CPU 2-3 than on CPU 0-1; carrying a VM between them is refused",
+        "(CCSIDR_EL1[0-2] EINVAL) new: the same on all launch DIFFERS",
+        "CCSIDR_EL1[0] 0x70000002 1×1×64 B 0x70000002 1×1×64 B userspace 0x700fe01a 4×128×64 B 0x701fe01a",
+    ):
+        assert row in text, row
+    assert "CPU 0-1" not in shown(terminal.render(good()))
+
+
+def test_what_the_cpus_hold_is_told_apart_from_what_is_declared(shown):
+    text = squeeze(shown(terminal.render(unlike()), 120))
+    for row in (
+        "CLIDR_EL1 0x81000023 0x02000021 declared 0x81000023 0x81000023",
+        "CCSIDR_EL1[2] L2 0x70ffe07b 16×2048×128 B 0x2 1×1×64 B declared, CPU 0-1 0x70ffe07b 16×2048×128 B",
+        "CTR_EL0 0x84448004 0x84448004 hardware, CPU 2-3 0x9444c004 0x9444c004",
+    ):
+        assert row in text, row
+    verbose = squeeze(shown(terminal.render(unlike(), verbose=True), 120))
+    assert (
+        "CTR_EL0 0x84448004 0x84448004 hardware, CPU 0-1 0x84448004 0x84448004 hardware, CPU 2-3" in verbose
+    )
+
+
+def test_a_kernel_without_a_sweep_is_said_so(shown):
+    captures = [
+        msgspec.structs.replace(each, views=each.launch, writes=()) if each.kernel.spec == NEW else each
+        for each in unlike().captures.values()
+    ]
+    text = squeeze(shown(terminal.render(result_of(captures))))
+    assert "new: nobody looked CPU by CPU" in text
+    assert "2 missing" in text
 
 
 def test_verbose_shows_unchanged_fields_and_unlisted_caches(shown):
@@ -155,7 +205,7 @@ def test_a_register_that_the_guest_could_not_read(shown):
 def test_plan_and_announcement(shown, capsys):
     plan = good().plan
     text = squeeze(shown(terminal.render_plan(plan.cells, plan.cases)))
-    assert "would take 6 boots, 27 judgements" in text
+    assert "would take 6 boots, 39 judgements" in text
     assert "emulated:neoverse-v1 deb:6.12" in text
     terminal.announce(plan)
     said = capsys.readouterr()

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the bare guests and ccprobe's virtual machine agree on. QEMU's virt
+ * machine has its PL011 at the same place, and nobody at BOARD_GIVE_BACK.
+ */
+#ifndef CCSIGHT_BOARD_H
+#define CCSIGHT_BOARD_H
+
+#define BOARD_PL011	0x09000000UL
+/* A guest that writes here gives control back to ccprobe, which may run it again. */
+#define BOARD_GIVE_BACK	0x09f00000UL
+
+#endif /* CCSIGHT_BOARD_H */

@@ -1,0 +1,148 @@
+"""What a capture tells of the physical CPUs themselves: which are alike, and what their registers hold.
+
+The host's own kernel is believed first (vantage ``hardware``); without it, what the silicon table
+declares. What a guest or a VMM was shown is no source: that is what gets judged.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from ccsight.arm64.parts import core_name
+from ccsight.arm64.registers import ID_AA64MMFR2_EL1, REGISTERS
+from ccsight.evidence.model import PINNED, Capture, Vantage, View
+from ccsight.kvm.sanitised import first_mismatch, sanitised_ctr
+
+#: What the kernel's log says where ARM64_MISMATCHED_CACHE_TYPE is set, and where ARM64_HAS_EVT is
+#: (Linux c876c3f182a5, v6.5).
+MISMATCHED = "Mismatched cache type (CTR_EL0)"
+ENHANCED_TRAPS = "Enhanced Virtualization Traps"
+
+
+@dataclass(frozen=True)
+class PhysicalCpu:
+    """One CPU: ``registers`` holds what is known of it, from ``source``: ``hardware``, ``declared`` or ""."""
+
+    number: int
+    core: str
+    midr: int
+    revidr: int
+    source: str
+    registers: Mapping[str, int]
+
+    def alike(self, other: "PhysicalCpu") -> bool:
+        """Tell whether nothing that is known sets the two CPUs apart."""
+        return self.kind == other.kind and self.registers == other.registers
+
+    @property
+    def kind(self) -> tuple[str, int, int]:
+        """What core it is, by name and identification registers."""
+        return self.core, self.midr, self.revidr
+
+
+@dataclass(frozen=True)
+class Physical:
+    """A host's CPUs; what a VMM was ``told`` on each, by number; the features in the kernel's log, if any."""
+
+    cpus: tuple[PhysicalCpu, ...]
+    told: Mapping[int, View]
+    features: tuple[str, ...] | None
+
+    def own(self, cpu: int | None, reading: str) -> tuple[int, ...]:
+        """Return what a register holds on a CPU, or with None on any; nothing unless all of it is known."""
+        cpus = [each for each in self.cpus if cpu is None or each.number == cpu]
+        found = {each.registers[reading]: None for each in cpus if reading in each.registers}
+        return tuple(found) if all(reading in each.registers for each in cpus) else ()
+
+    def differ(self, one: int | None, other: int | None) -> bool:
+        """Tell whether two CPUs are of different kinds; where either is not known, whether any are."""
+        cpus = [each for each in self.cpus if each.number in (one, other)]
+        pairs = pairwise(cpus if None not in (one, other) else self.cpus)
+        return any(not a.alike(b) for a, b in pairs)
+
+    @cached_property
+    def ctr(self) -> int | None:
+        """CTR_EL0 as the host's kernel keeps it, where every CPU's registers are known."""
+        return sanitised_ctr(self._cache_types) if self._cache_types else None
+
+    @cached_property
+    def first_mismatch(self) -> int | None:
+        """The CPU whose CTR_EL0 does not fit those before it, None where all fit or nothing is known."""
+        return first_mismatch(self._cache_types)
+
+    @property
+    def mismatched(self) -> bool | None:
+        """Whether ARM64_MISMATCHED_CACHE_TYPE is set: as logged, else as CTR_EL0 tells; None if unknown."""
+        if self.features is not None:
+            return self._logged(MISMATCHED)
+        return self.first_mismatch is not None if self._cache_types else None
+
+    @property
+    def enhanced_traps(self) -> bool | None:
+        """Whether ARM64_HAS_EVT is set: as logged; None if the log is lost, unless a CPU lacks FEAT_EVT."""
+        if self.features is not None:
+            return self._logged(ENHANCED_TRAPS)
+        found = self.own(None, "ID_AA64MMFR2_EL1")
+        return None if all(ID_AA64MMFR2_EL1.field("EVT").extract(value) for value in found) else False
+
+    def _logged(self, words: str) -> bool:
+        """Tell whether the log has a feature; newer kernels add on which CPUs they found it."""
+        return any(feature.startswith(words) for feature in self.features or ())
+
+    @cached_property
+    def _cache_types(self) -> list[tuple[int, int]]:
+        names = ("CTR_EL0", "CLIDR_EL1")
+        if not all(name in cpu.registers for cpu in self.cpus for name in names):
+            return []
+        return [(cpu.registers["CTR_EL0"], cpu.registers["CLIDR_EL1"]) for cpu in self.cpus]
+
+
+def physical(capture: Capture) -> Physical:
+    """Return what a capture tells of its host's CPUs."""
+    told = {
+        view.cpu: view
+        for view in capture.views
+        if (view.vantage, view.phase) == (Vantage.USERSPACE, PINNED) and view.cpu is not None
+    }
+    return Physical(tuple(_cpus(capture)), told, capture.machine.cpu_features)
+
+
+def _cpus(capture: Capture) -> Iterator[PhysicalCpu]:
+    hardware = {view.cpu: view for view in capture.views if view.vantage is Vantage.HARDWARE}
+    declared = {row.cpu: row for row in capture.machine.declared}
+    for number, cpu in enumerate(capture.machine.cpus):
+        row, view = declared.get(number), hardware.get(number)
+        registers = _whole(row.registers) if row else {}
+        if view:
+            found = {name: reading.value for name, reading in view.readings.items()}
+            registers = {name: value for name, value in found.items() if value is not None}
+        yield PhysicalCpu(
+            number=number,
+            core=row.core if row else core_name(cpu.midr),
+            midr=cpu.midr,
+            revidr=cpu.revidr,
+            source="hardware" if view else "declared" if row else "",
+            registers=registers,
+        )
+
+
+def _whole(declared: Mapping[str, int]) -> dict[str, int]:
+    """Return declared registers; one of which only fields are given has these fields and nothing else."""
+    found: dict[str, int] = {}
+    for name, value in declared.items():
+        register, _, field = name.partition(".")
+        shift = REGISTERS[register].field(field).lo if field and register in REGISTERS else 0
+        found[register] = found.get(register, 0) | value << shift
+    return found
+
+
+def cpu_list(numbers: Iterable[int]) -> str:
+    """Return CPUs in short: ``CPU 0-3, 6``."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return "CPU " + ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)

@@ -1,0 +1,183 @@
+"""The rows of a silicon table as TOML has them: read strictly, and written to start from.
+
+Whether a row makes sense is asked elsewhere; here it only has the right form.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from ccsight.arm64.caches import listed
+from ccsight.arm64.silicon import Core, SiliconMachine
+from ccsight.arm64.suggest import nearest
+from ccsight.errors import UsageError
+from ccsight.evidence.model import Hex
+
+#: A name is part of a machine's spec, where a comma begins an option.
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
+_LEARN = "see how a row is written: ccsight machines show cortex-a72 --toml"
+
+#: ID_AA64MMFR2_EL1.EVT: 3 and above are reserved.
+_Evt = Annotated[int, msgspec.Meta(ge=0, le=2)]
+
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A row; the docstrings of the types in ``arm64/silicon.py`` say what the keys mean."""
+
+
+class CoreRow(_Row, frozen=True, kw_only=True):
+    """``[core.NAME]``."""
+
+    title: str
+    base: str
+    midr: Hex
+    revidr: Hex | None = None
+    shows_midr: bool = True
+    ctr: Hex
+    clidr: Hex
+    ccsidr: dict[str, Hex]
+    ccidx: bool = False
+    evt: _Evt = 0
+    dczid: Hex | None = None
+    values: Literal["published", "computed", "partial"]
+    source: str
+
+
+class MachineRow(_Row, frozen=True, kw_only=True):
+    """``[machine.NAME]``."""
+
+    title: str
+    cpus: tuple[str, ...]
+    note: str = ""
+
+
+class BaseRow(_Row, frozen=True, kw_only=True):
+    """``[base.MODEL]``."""
+
+    aarch32: bool
+    vhe: bool
+    ccidx: bool
+    mte: bool
+    fwb: bool
+    evt: _Evt
+    dczid: Hex = Hex(4)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All rows of one text, by name, and what to call the text."""
+
+    file: str
+    core: Mapping[str, CoreRow]
+    machine: Mapping[str, MachineRow]
+    base: Mapping[str, BaseRow]
+
+    def place(self, kind: str, name: str) -> str:
+        """Return where a row stands."""
+        return f"{self.file}: [{kind}.{name}]"
+
+
+_KINDS = ("core", "machine", "base")
+Row = TypeVar("Row", bound=_Row)
+
+
+def read(text: str, file: str) -> Rows:
+    """Return the rows of a text. Raises UsageError naming ``file``, the row, and the nearest key."""
+    try:
+        document: dict[str, object] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not TOML", evidence=str(error)) from error
+    for kind in document:
+        if kind not in _KINDS:
+            raise UsageError(
+                f"{file}: [{kind}] is no kind of row", evidence=nearest(kind, _KINDS), next_step=_LEARN
+            )
+    return Rows(
+        file,
+        core=dict(_rows(document, "core", CoreRow, file)),
+        machine=dict(_rows(document, "machine", MachineRow, file)),
+        base=dict(_rows(document, "base", BaseRow, file)),
+    )
+
+
+def _rows(document: Mapping[str, object], word: str, kind: type[Row], file: str) -> Iterator[tuple[str, Row]]:
+    rows = document.get(word, {})
+    if not isinstance(rows, dict):
+        raise UsageError(f"{file}: {word} is not a table of rows", next_step=f"write [{word}.NAME]")
+    for name, row in rows.items():
+        place = f"{file}: [{word}.{name}]"
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{place} has a name that cannot be part of a spec", next_step="use a-z, 0-9, dots and dashes"
+            )
+        yield name, _row(row, kind, place)
+
+
+def _row(row: object, kind: type[Row], place: str) -> Row:
+    keys = kind.__struct_fields__
+    unknown = [key for key in row if key not in keys] if isinstance(row, dict) else []
+    if unknown:
+        raise UsageError(
+            f"{place} has an unknown key {unknown[0]!r}", evidence=nearest(unknown[0], keys), next_step=_LEARN
+        )
+    try:
+        return msgspec.convert(row, kind, dec_hook=_hex)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{place} is malformed", evidence=str(error), next_step=_LEARN) from error
+
+
+def _hex(kind: type, value: object) -> object:
+    if kind is Hex and isinstance(value, str) and _HEX.fullmatch(value):
+        return Hex(int(value, 16))
+    raise ValueError(f'a register value is a string, "0x…" of at most 64 bits, not {value!r}')
+
+
+def write(machine: SiliconMachine, prefix: str) -> str:
+    """Return a machine's rows as TOML; every name begins with ``prefix``, so that it is a new one."""
+    cores = {core.name: core for core in machine.cores}
+    parts = [_core(core, prefix) for core in cores.values()]
+    if machine.name not in cores:
+        names = ", ".join(_quoted(prefix + core.name) for core in machine.cores)
+        note = [f"note = {_quoted(machine.note)}"] if machine.note else []
+        head = [f"[machine.{prefix}{machine.name}]", f"title = {_quoted(machine.title)}", f"cpus = [{names}]"]
+        parts.append("\n".join([*head, *note]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _core(core: Core, prefix: str) -> str:
+    sizes = [f"{cache.name} = {_hexed(core.ccsidr[cache.selector])}" for cache in listed(core.clidr)]
+    optional = [
+        *([f"revidr = {_hexed(core.revidr)}"] if core.revidr is not None else []),
+        *(["shows_midr = false"] if not core.shows_midr else []),
+        *(["ccidx = true"] if core.ccidx else []),
+        *([f"evt = {core.evt}"] if core.evt else []),
+        *([f"dczid = {_hexed(core.dczid)}"] if core.dczid is not None else []),
+    ]
+    return "\n".join(
+        [
+            f"[core.{prefix}{core.name}]",
+            f"title = {_quoted(core.title)}",
+            f"base = {_quoted(core.base)}",
+            f"midr = {_hexed(core.midr)}",
+            f"ctr = {_hexed(core.ctr)}",
+            f"clidr = {_hexed(core.clidr)}",
+            f"ccsidr = {{ {', '.join(sizes)} }}",
+            *optional,
+            f"values = {_quoted(core.values)}",
+            f"source = {_quoted(core.source)}",
+        ]
+    )
+
+
+def _hexed(value: int) -> str:
+    return f'"{value:#010x}"'
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML basic string; its escapes are a superset of JSON's."""
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")

@@ -1,0 +1,435 @@
+"""CR-003 and CR-018 on machines whose physical CPUs differ, for each status that they can give."""
+
+import msgspec
+import pytest
+from asymmetric import (
+    EL0,
+    GET,
+    GUEST,
+    MISMATCHED,
+    SIZES,
+    declared,
+    looked_into,
+    m2_native,
+    mismatched_native,
+    normalised,
+    rk3588_native,
+    swept_bent,
+    with_hardware,
+)
+from recorded import MODELS, SERIES, capture
+
+from ccsight.checks import LAWS, judge
+from ccsight.evidence.cases import PlannedCase
+from ccsight.evidence.model import MOVED, PINNED, Hex, Reading, View
+from ccsight.kvm.behaviour import NATIVE, NORMALISED, observed
+from ccsight.kvm.model import fabricated_clidr, fabricated_size, native
+from ccsight.kvm.physical import cpu_list, physical
+from ccsight.kvm.sanitised import first_mismatch, sanitised_ctr
+from ccsight.status import Status
+
+ASYMMETRIC = (m2_native, mismatched_native, normalised, lambda: normalised(mismatched=True))
+KNOWING = (declared, looked_into)
+
+
+def verdict(check, seen):
+    return judge(PlannedCase(check=check, cells=(seen.cell.id,)), (seen,))
+
+
+def held(case):
+    return {(finding.subject, finding.where) for finding in case.findings if not finding.known}
+
+
+def known(case):
+    return {finding.subject for finding in case.findings if finding.known}
+
+
+def logged(seen, *features):
+    machine = msgspec.structs.replace(seen.machine, cpu_features=features)
+    return msgspec.structs.replace(seen, machine=machine)
+
+
+# CR-003
+
+
+@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("model", MODELS)
+def test_cr003_passes_where_all_cpus_are_alike(model, series):
+    case = verdict("CR-003", capture(model, series))
+    assert (case.status, case.findings) == (Status.PASS, ())
+
+
+@pytest.mark.parametrize("knowing", [lambda seen: seen, *KNOWING])
+def test_cr003_knows_the_field_failure_of_native_kernels(knowing):
+    case = verdict("CR-003", knowing(m2_native()))
+    assert (case.status, held(case), known(case)) == (Status.PASS, set(), set(SIZES[:3]))
+    assert all("failed to boot CPU1" in finding.known for finding in case.findings)
+    refused = [finding for finding in case.findings if "refused" in finding.said]
+    assert refused[0].said == (
+        f"read on CPU 0 ({physical(knowing(m2_native())).cpus[0].core}, MIDR 0x412fd050), "
+        "refused on CPU 3: EINVAL"
+    )
+    assert (refused[0].subject, refused[0].where, refused[0].before, refused[0].after) == (
+        SIZES[0],
+        "CPU 0 → CPU 3",
+        "0x700fe03a",
+        "0x701fe03a",
+    )
+
+
+@pytest.mark.parametrize("knowing", [lambda seen: seen, *KNOWING])
+def test_cr003_knows_what_a_trapped_guest_sees(knowing):
+    case = verdict("CR-003", knowing(mismatched_native()))
+    assert (case.status, held(case)) == (Status.PASS, set())
+    guest = {finding.subject for finding in case.findings if finding.where.startswith("guest")}
+    assert guest == {SIZES[1]}, "data caches are all one set of one way"
+
+
+def test_laws_pass_on_the_recorded_field_failure():
+    """An RK3588's CTR_EL0 differ, but IDC is in effect on both kinds: they are not called mismatched."""
+    seen = rk3588_native()
+    cases = {check: verdict(check, seen) for check in sorted(LAWS)}
+    assert {check: (case.status, held(case)) for check, case in cases.items()} == dict.fromkeys(
+        LAWS, (Status.PASS, set())
+    )
+    assert known(cases["CR-003"]) == {"CTR_EL0", *SIZES[:3]}
+    assert known(cases["CR-001"]) == {"CTR_EL0", SIZES[3], *SIZES[5:]}
+
+
+@pytest.mark.parametrize("mismatched", [False, True])
+def test_cr003_finds_nothing_where_everything_is_fabricated(mismatched):
+    case = verdict("CR-003", normalised(mismatched=mismatched))
+    assert (case.status, case.findings) == (Status.PASS, ())
+
+
+@pytest.mark.parametrize("vantage", [GET, GUEST])
+def test_cr003_fails_a_normalising_kernel_for_any_difference(vantage):
+    case = verdict("CR-003", swept_bent(normalised(), vantage, 3, CCSIDR_EL1_2=0x73FFE07B))
+    assert case.status is Status.FAIL
+    assert (SIZES[2], f"{vantage}, CPU 0-2 against CPU 3") in held(case)
+
+
+@pytest.mark.parametrize("name", ["CTR_EL0", "CLIDR_EL1", "CCSIDR_EL1_1"])
+@pytest.mark.parametrize("series", SERIES)
+def test_cr003_fails_where_cpus_are_alike_and_the_view_is_not(series, name):
+    case = verdict("CR-003", swept_bent(capture("neoverse-n1", series), GUEST, 1, **{name: 0x123}))
+    assert case.status is Status.FAIL
+    assert "guest, CPU 0 against CPU 1" in {where for _, where in held(case)}
+
+
+@pytest.mark.parametrize(
+    ("vantage", "readings"),
+    [
+        (GUEST, {"CCSIDR_EL1_0": 0x702FE03A}),  # no CPU's
+        (GUEST, {"CCSIDR_EL1_0": 0x70000002}),  # as if it were trapped
+        (GET, {"CLIDR_EL1": 0x0A200023}),  # latched: the same on every CPU
+        (GET, {"CTR_EL0": 0x8444C004}),
+    ],
+)
+@pytest.mark.parametrize("knowing", [lambda seen: seen, *KNOWING])
+def test_cr003_excuses_nothing_that_only_looks_like_the_cpus_own(knowing, vantage, readings):
+    case = verdict("CR-003", swept_bent(knowing(m2_native()), vantage, 2, **readings))
+    assert case.status is Status.FAIL
+
+
+@pytest.mark.parametrize("vantage", [GUEST, EL0])
+def test_cr003_fails_when_a_trapped_guest_reads_another_ctr(vantage):
+    case = verdict("CR-003", swept_bent(mismatched_native(), vantage, 2, CTR_EL0=0x9444C004))
+    assert ("CTR_EL0", f"{vantage}, CPU 0-1, 3 against CPU 2") in held(case)
+
+
+def test_cr003_knows_an_untrapped_ctr_and_clidr_of_unlike_cpus():
+    seen = m2_native()
+    for cpu, phase in ((2, PINNED), (3, PINNED), (2, MOVED), (3, MOVED)):
+        seen = swept_bent(seen, GUEST, cpu, phase, CTR_EL0=0x84448004, CLIDR_EL1=0x82000023)
+    case = verdict("CR-003", seen)
+    assert (case.status, known(case)) == (Status.PASS, {"CTR_EL0", "CLIDR_EL1", *SIZES[:3]})
+
+
+@pytest.mark.parametrize("seen", ASYMMETRIC)
+def test_cr003_fails_when_a_vm_that_moved_sees_what_one_made_there_does_not(seen):
+    case = verdict("CR-003", swept_bent(seen(), GUEST, 0, MOVED, CLIDR_EL1=0x123))
+    assert ("CLIDR_EL1", "guest, CPU 0") in held(case)
+
+
+@pytest.mark.parametrize("seen", ASYMMETRIC)
+def test_cr003_fails_when_the_launch_shows_what_no_cpu_does(seen):
+    real = seen()
+    views = tuple(
+        msgspec.structs.replace(view, readings=view.readings | {"CLIDR_EL1": Reading(value=Hex(0x123))})
+        if view.cpu is None and (view.vantage, view.vcpu) == (GUEST, 1)
+        else view
+        for view in real.views
+    )
+    case = verdict("CR-003", msgspec.structs.replace(real, views=views))
+    assert held(case) == {("CLIDR_EL1", "guest, vCPU 1")}
+
+
+def rewritten(seen, name, **changes):
+    writes = tuple(
+        msgspec.structs.replace(write, **changes) if write.name == name and write.origin == 0 else write
+        for write in seen.writes
+    )
+    return msgspec.structs.replace(seen, writes=writes)
+
+
+@pytest.mark.parametrize(
+    ("seen", "name", "changes"),
+    [
+        (normalised, SIZES[0], {"problem": "EINVAL"}),
+        (normalised, SIZES[0], {"after": Reading(value=Hex(3))}),
+        (m2_native, SIZES[0], {"problem": "EPERM"}),
+        (m2_native, SIZES[0], {"after": Reading(value=Hex(0x700FE03A))}),  # refused, yet changed
+        (m2_native, SIZES[0], {"problem": ""}),  # taken, yet not kept
+        (m2_native, "CLIDR_EL1", {"problem": "EINVAL"}),
+        (lambda: capture("neoverse-n1", "6.1"), SIZES[0], {"problem": "EINVAL"}),
+    ],
+)
+def test_cr003_fails_for_a_write_that_no_rule_explains(seen, name, changes):
+    case = verdict("CR-003", rewritten(seen(), name, **changes))
+    assert case.status is Status.FAIL
+    assert {subject for subject, _ in held(case)} == {name}
+
+
+@pytest.mark.parametrize(
+    "keeps",
+    [
+        lambda view: view.phase not in (PINNED, MOVED),
+        lambda view: view.phase != MOVED,
+        lambda view: view.cpu != 2,
+        lambda view: view.vantage is not EL0 or view.phase != PINNED,
+        lambda view: view.cpu is not None,
+    ],
+)
+def test_cr003_misses_what_was_not_looked_at(keeps):
+    seen = m2_native()
+    case = verdict("CR-003", msgspec.structs.replace(seen, views=tuple(filter(keeps, seen.views))))
+    assert case.status is Status.MISS
+    assert "view" in case.reason
+
+
+def test_cr003_misses_a_sweep_that_carried_nothing():
+    case = verdict("CR-003", msgspec.structs.replace(m2_native(), writes=()))
+    assert (case.status, "nothing was carried" in case.reason) == (Status.MISS, True)
+
+
+def test_cr003_does_not_apply_to_one_cpu():
+    seen = capture("neoverse-n1", "6.1")
+    machine = msgspec.structs.replace(seen.machine, cpus=seen.machine.cpus[:1])
+    case = verdict("CR-003", msgspec.structs.replace(seen, machine=machine))
+    assert (case.status, case.reason) == (Status.SKIP, "the machine has one CPU")
+
+
+# CR-001 where a launch is pinned to no CPU
+
+
+@pytest.mark.parametrize("knowing", [lambda seen: seen, *KNOWING])
+@pytest.mark.parametrize("seen", ASYMMETRIC)
+def test_cr001_passes_on_machines_with_unlike_cpus(seen, knowing):
+    case = verdict("CR-001", knowing(seen()))
+    assert (case.status, held(case)) == (Status.PASS, set())
+
+
+def launched(seen, vantage, **readings):
+    """Let the launch of vCPU 0 show, from one vantage, what a CPU of the other cluster shows."""
+    there = next(v for v in seen.views if (v.vantage, v.phase, v.cpu) == (vantage, PINNED, 2)).readings
+    views = tuple(
+        msgspec.structs.replace(view, readings=there)
+        if (view.vantage, view.cpu, view.vcpu) == (vantage, None, 0)
+        else view
+        for view in seen.views
+    )
+    return msgspec.structs.replace(seen, views=views)
+
+
+@pytest.mark.parametrize("seen", [m2_native, mismatched_native])
+@pytest.mark.parametrize("vantage", [GET, GUEST])
+def test_cr001_knows_a_launch_that_was_looked_at_on_two_cpus(seen, vantage):
+    case = verdict("CR-001", launched(seen(), vantage))
+    assert (case.status, held(case)) == (Status.PASS, set())
+
+
+def test_cr001_fails_where_no_cpu_explains_the_launch():
+    seen = launched(m2_native(), GUEST)
+    for cpu in (2, 3):
+        seen = swept_bent(seen, GET, cpu, CCSIDR_EL1_0=0x700FE03A)
+    assert (SIZES[0], "vCPU 0") in held(verdict("CR-001", seen))
+
+
+# CR-018
+
+
+@pytest.mark.parametrize("knowing", KNOWING)
+@pytest.mark.parametrize("seen", ASYMMETRIC)
+def test_cr018_passes_on_what_the_model_knows(seen, knowing):
+    case = verdict("CR-018", knowing(seen()))
+    assert (case.status, case.findings) == (Status.PASS, ())
+
+
+@pytest.mark.parametrize("knowing", KNOWING)
+@pytest.mark.parametrize("vantage", [GET, GUEST])
+@pytest.mark.parametrize("name", ["CTR_EL0", "CLIDR_EL1", "CCSIDR_EL1_0", "CCSIDR_EL1_1"])
+@pytest.mark.parametrize("seen", ASYMMETRIC)
+def test_cr018_fails_for_any_other_value(seen, name, vantage, knowing):
+    case = verdict("CR-018", swept_bent(knowing(seen()), vantage, 2, **{name: 0x1234}))
+    reading = name.replace("_EL1_", "_EL1[") + "]" * name.startswith("CCSIDR")
+    assert (reading, f"{vantage}, pinned, CPU 2") in held(case)
+
+
+def test_cr018_fails_where_the_kernels_log_and_ctr_do_not_agree():
+    too_much = verdict("CR-018", declared(logged(declared(normalised()), *MISMATCHED)))
+    assert too_much.status is Status.FAIL
+    silent = logged(declared(normalised(mismatched=True)))
+    case = verdict("CR-018", silent)
+    assert ("CTR_EL0", "CPU 2") in held(case)
+    agreed = logged(declared(m2_native()), *MISMATCHED)
+    assert ("CTR_EL0", "all CPUs") in held(verdict("CR-018", agreed))
+
+
+def test_cr018_takes_the_mismatch_from_the_registers_where_the_log_is_lost():
+    seen = declared(mismatched_native())
+    machine = msgspec.structs.replace(seen.machine, cpu_features=None)
+    assert verdict("CR-018", msgspec.structs.replace(seen, machine=machine)).status is Status.PASS
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_cr018_does_not_apply_where_the_cpus_are_not_known(series):
+    case = verdict("CR-018", capture("neoverse-n1", series))
+    assert case.status is Status.SKIP
+    assert "not known" in case.reason
+
+
+def test_cr018_misses_when_only_some_cpus_are_known():
+    seen = declared(m2_native())
+    machine = msgspec.structs.replace(seen.machine, declared=seen.machine.declared[:2])
+    case = verdict("CR-018", msgspec.structs.replace(seen, machine=machine))
+    assert (case.status, "CPU 2-3" in case.reason) == (Status.MISS, True)
+
+
+def test_cr018_misses_a_register_that_was_never_read():
+    blind = swept_bent(declared(normalised()), GUEST, 1, CLIDR_EL1=None)
+    assert verdict("CR-018", blind).status is Status.MISS
+
+
+def test_cr018_fails_for_a_behaviour_that_nobody_knows():
+    real = capture("neoverse-n1", "6.1")
+    ids = tuple(kvm_id for kvm_id in real.register_lists[0].ids if kvm_id != 0x6020000000110002)
+    lists = tuple(msgspec.structs.replace(each, ids=ids) for each in real.register_lists)
+    case = verdict("CR-018", msgspec.structs.replace(real, register_lists=lists))
+    assert (case.status, held(case)) == (Status.FAIL, {("CCSIDR_EL1", "KVM_GET_REG_LIST")})
+    assert "selectors 0, 1:" in case.findings[0].said
+
+
+# The model's parts
+
+
+@pytest.mark.parametrize(
+    ("cpus", "kept", "mismatch"),
+    [
+        ([(0x8444C004, 0x0A200023)], 0x8444C004, None),
+        ([(0x8444C004, 0x82000023)] * 2, 0x9444C004, None),  # recorded: neoverse-n1 has IDC in effect
+        ([(0x4B444C004, 0x82000023)], 0xB444C004, None),  # recorded: neoverse-n2's TminLine is not kept
+        ([(0x84448004, 0x0A200023), (0x8444C004, 0x0A200023)], 0x84448004, None),  # only L1Ip: VIPT
+        ([(0x8444C004, 0x0A200023), (0x84448004, 0x0A200023)], 0x84448004, None),
+        ([(0x84448004, 0x0A200023), (0x9444C004, 0x0A200023)], 0x84448004, 1),
+        ([(0x84448004, 0xC3000123), (0x9444C004, 0xC3000123)], 0x94448004, None),  # IDC in effect on both
+        ([(0x9444C004, 0x82000023), (0x8444C004, 0x0A200023)], 0x8444C004, 1),
+        ([(0xB444C004, 0), (0xB444C004, 0), (0x9443C003, 0)], 0x9443C003, 2),
+        ([(0x8040C004, 0x0A200023), (0x8444C004, 0x0A200023)], 0x8040C004, 1),  # CWG: 0 is safe
+        ([(0x8434C004, 0x0A200023), (0x8444C004, 0x0A200023)], 0x8444C004, 1),  # ERG: the higher one
+    ],
+)
+def test_the_hosts_ctr(cpus, kept, mismatch):
+    assert (sanitised_ctr(cpus), first_mismatch(cpus)) == (kept, mismatch)
+
+
+@pytest.mark.parametrize(
+    ("ctr", "clidr", "with_mte"),
+    [
+        (0x8444C004, 0x09200003, 0x409200003),
+        (0xA444C004, 0x09200002, 0x409200002),
+        (0x9444C004, 0x02000021, 0x1002000021),
+        (0xB444C004, 0x01000004, 0x401000004),
+    ],
+)
+def test_the_fabricated_clidr(ctr, clidr, with_mte):
+    assert (fabricated_clidr(ctr), fabricated_clidr(ctr, mte=True)) == (clidr, with_mte)
+
+
+def test_the_fabricated_size_is_the_smallest_line():
+    assert [fabricated_size(0x8445C003, selector) for selector in (0, 1, 2)] == [3, 1, 3]
+
+
+def evt_machine(*features):
+    """A Neoverse N2 under Linux 6.12: FEAT_EVT, and a TminLine that only the CPU itself shows."""
+    seen = with_hardware("neoverse-v1", "6.12")
+    views = tuple(
+        msgspec.structs.replace(
+            view,
+            readings=view.readings
+            | {"CTR_EL0": Reading(value=Hex(0x4B444C004)), "ID_AA64MMFR2_EL1": Reading(value=Hex(2 << 56))},
+        )
+        if view.program == "hardware"
+        else view
+        for view in seen.views
+    )
+    machine = msgspec.structs.replace(seen.machine, cpu_features=features or None)
+    return msgspec.structs.replace(seen, views=views, machine=machine)
+
+
+def test_cr018_knows_when_ctr_is_trapped():
+    """Not with ARM64_HAS_EVT (Linux c876c3f182a5, v6.5): the guest reads the CPU's own, TminLine included."""
+    trapped = evt_machine("LSE atomic instructions")
+    assert verdict("CR-018", trapped).status is Status.PASS
+    untrapped = evt_machine("Enhanced Virtualization Traps")
+    assert {subject for subject, _ in held(verdict("CR-018", untrapped))} == {"CTR_EL0"}
+    assert verdict("CR-018", evt_machine()).status is Status.PASS, "without a log it may be either"
+    for seen, status in ((trapped, Status.FAIL), (evt_machine(), Status.PASS)):
+        assert verdict("CR-018", swept_bent(seen, EL0, 1, CTR_EL0=0x4B444C004)).status is status
+        assert verdict("CR-018", swept_bent(seen, GET, 1, CTR_EL0=0x4B444C004)).status is Status.FAIL
+
+
+def test_the_model_says_nothing_of_other_vantages():
+    view = View(vantage="guest_aarch32", vcpu=0, program="view", phase="launch", readings={})
+    cpus = physical(declared(m2_native()))
+    assert native(cpus, view) == {}
+    assert NORMALISED.shows(cpus, view) == {}
+
+
+def test_the_behaviour_is_observed_on_unlike_cpus_too():
+    assert [observed(seen()) for seen in ASYMMETRIC] == [NATIVE, NATIVE, NORMALISED, NORMALISED]
+
+
+def test_hardware_is_believed_before_a_declaration():
+    seen = physical(declared(looked_into(m2_native())))
+    assert {cpu.source for cpu in seen.cpus} == {"hardware"}
+    assert [cpu.core for cpu in physical(m2_native()).cpus] == ["Cortex-A55"] * 2 + ["Cortex-A76"] * 2
+
+
+def test_cpus_in_short():
+    assert cpu_list([3, 0, 1, 2, 6, 2]) == "CPU 0-3, 6"
+
+
+def untrapped_ctr(seen, *features):
+    """Return an M2 like capture of 6.12 on CPUs of other L1Ip, whose guests read CTR_EL0 untrapped."""
+    vipt, pipt = 0x94448004, 0x9444C004
+    cores = [{"CTR_EL0": vipt if cpu < 2 else pipt, "CLIDR_EL1": 0x81000023} for cpu in range(4)]
+    seen = declared(seen, cores)
+    for cpu, core in enumerate(cores):
+        for vantage in (GUEST, EL0):
+            for phase in (PINNED, MOVED):
+                seen = swept_bent(seen, vantage, cpu, phase, CTR_EL0=core["CTR_EL0"])
+    return logged(seen, *features)
+
+
+def test_cr003_knows_a_ctr_that_finer_traps_leave_alone():
+    """Linux c876c3f182a5 (v6.5): with FEAT_EVT, KVM traps by TID4, which does not cover CTR_EL0."""
+    case = verdict("CR-003", untrapped_ctr(normalised(), "Enhanced Virtualization Traps on CPU0-3"))
+    assert (case.status, known(case)) == (Status.PASS, {"CTR_EL0"})
+    assert verdict("CR-003", untrapped_ctr(normalised())).status is Status.FAIL
+
+
+def test_what_a_row_declares_by_field_is_put_together():
+    fields = {"CTR_EL0": 0x9444C004, "ID_AA64MMFR2_EL1.CCIDX": 1, "ID_AA64MMFR2_EL1.EVT": 2}
+    cpus = physical(declared(normalised(), [fields] * 4)).cpus
+    assert cpus[0].registers == {"CTR_EL0": 0x9444C004, "ID_AA64MMFR2_EL1": 2 << 56 | 1 << 20}

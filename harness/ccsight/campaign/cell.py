@@ -129,7 +129,20 @@ def _hardware(
             evidence=f"CPUs {', '.join(str(view.cpu) for view in views)}",
             next_step="repeat the capture: a CPU may have gone off-line meanwhile",
         )
+    _prove_declared(booted.declared(), views)
     return views
+
+
+def _prove_declared(declared: tuple[Declared, ...], hardware: tuple[View, ...]) -> None:
+    """Raise unless every CPU reads what the silicon table declares of it, where the host's kernel looked."""
+    for row, view in zip(declared, hardware, strict=False):
+        for name in row.registers.keys() & view.readings.keys():
+            if view.value(name) != row.registers[name]:
+                raise ProbeError(
+                    f"CPU {row.cpu} does not read what the silicon table declares",
+                    evidence=f"{name} is {view.value(name) or 0:#x}, declared {row.registers[name]:#x}",
+                    next_step="the plugin for silicon: machines is at fault; see silicon.json of this boot",
+                )
 
 
 def prove(identity: Identity, kernel: Kernel, booted: Booted) -> None:

@@ -82,7 +82,7 @@ def made_by(suite: Suite | None, shared: TemporaryDirectory[str] | None) -> Run 
 def _start(options: Namespace) -> Run:
     kernels = (options.old or DEFAULT_KERNELS[0], options.new or DEFAULT_KERNELS[1])
     machines = tuple(options.on or DEFAULT_MACHINES)
-    again = ["pytest", "suites/launch", "--old", kernels[0], "--new", kernels[1]]
+    again = ["pytest", "suites/launch", "suites/asymmetry", "--old", kernels[0], "--new", kernels[1]]
     for machine in machines:
         again += ["--on", machine]
     again += ["--silicon", options.silicon] if options.silicon else []

@@ -52,7 +52,8 @@ def compare(
 
     A difference between the kernels is measured, not judged. The exit status is 1 only when a law
     fails on a kernel: when guest and VMM are told different things, a listed cache cannot be read,
-    or cache lines contradict CTR_EL0, beyond what that kernel is known to do.
+    cache lines contradict CTR_EL0, the view depends on the physical CPU, or a value is none that the
+    reference model knows, beyond what that kernel is known to do.
 
     \b
     Examples:

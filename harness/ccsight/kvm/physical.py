@@ -113,7 +113,7 @@ def _cpus(capture: Capture) -> Iterator[PhysicalCpu]:
     declared = {row.cpu: row for row in capture.machine.declared}
     for number, cpu in enumerate(capture.machine.cpus):
         row, view = declared.get(number), hardware.get(number)
-        registers = _whole(row.registers) if row else {}
+        registers = whole(row.registers) if row else {}
         if view:
             found = {name: reading.value for name, reading in view.readings.items()}
             registers = {name: value for name, value in found.items() if value is not None}
@@ -127,7 +127,7 @@ def _cpus(capture: Capture) -> Iterator[PhysicalCpu]:
         )
 
 
-def _whole(declared: Mapping[str, int]) -> dict[str, int]:
+def whole(declared: Mapping[str, int]) -> dict[str, int]:
     """Return declared registers; one of which only fields are given has these fields and nothing else."""
     found: dict[str, int] = {}
     for name, value in declared.items():

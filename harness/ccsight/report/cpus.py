@@ -7,7 +7,7 @@ from ccsight.arm64.caches import Layout, geometry, listed
 from ccsight.arm64.registers import base_name, ccsidr, in_short
 from ccsight.evidence.model import CARRIED, HOST, PINNED, Capture, Reading, Vantage, View
 from ccsight.kvm.meaning import describe
-from ccsight.kvm.physical import PhysicalCpu, cpu_list, physical
+from ccsight.kvm.physical import PhysicalCpu, cpu_list, physical, whole
 from ccsight.report.rows import Row, Shown
 from ccsight.report.sight import DECLARED
 
@@ -41,6 +41,7 @@ class Column:
 
     source: str
     readings: dict[str, Reading]
+    layout: Layout
 
     def say(self, name: str) -> Shown:
         """Return a reading, and of a size its shape."""
@@ -49,14 +50,9 @@ class Column:
             return Shown(reading.problem if reading else "")
         if base_name(name) != "CCSIDR_EL1":
             return Shown(f"{reading.value:#x}")
-        if self._layout is Layout.CCIDX and self.source == Vantage.USERSPACE:
+        if self.layout is Layout.CCIDX and self.source == Vantage.USERSPACE:
             return Shown(f"{reading.value:#x}", "NumSets cut off", caution=True)
-        return Shown(f"{reading.value:#x}", str(geometry(reading.value, self._layout)))
-
-    @property
-    def _layout(self) -> Layout:
-        mmfr2 = self.readings.get("ID_AA64MMFR2_EL1")
-        return Layout.of((mmfr2.value if mmfr2 else None) or 0)
+        return Shown(f"{reading.value:#x}", str(geometry(reading.value, self.layout)))
 
 
 def groups(captures: Sequence[Capture]) -> tuple[Group, ...]:
@@ -83,10 +79,15 @@ def columns(capture: Capture, cpu: int) -> tuple[Column, ...]:
     """Return what each source says of a CPU: hardware, userspace, guest, and what is declared of it."""
     views = [_view(capture, vantage, cpu) for vantage in _VANTAGES]
     row = next((row for row in capture.machine.declared if row.cpu == cpu), None)
-    found = [Column(view.vantage, view.readings) for view in views if view]
+    found = [
+        Column(view.vantage, view.readings, Layout.of(view.value("ID_AA64MMFR2_EL1") or 0))
+        for view in views
+        if view
+    ]
     if row:
         readings = {name: Reading(value=value) for name, value in row.registers.items()}
-        found.append(Column(DECLARED, readings))
+        layout = Layout.of(whole(row.registers).get("ID_AA64MMFR2_EL1", 0))
+        found.append(Column(DECLARED, readings, layout))
     return tuple(found)
 
 

@@ -141,21 +141,30 @@ def _other_vantages(name: str, sights: _Sights) -> Iterator[Row]:
 
 def _physical(name: str, sights: _Sights, every: bool) -> Iterator[Row]:
     """Yield what the CPUs themselves hold, CPUs that agree together, where it is not what the guest reads."""
+    seen: list[dict[int, int]] = []
     for source in (Vantage.HARDWARE, DECLARED):
         held = [sight.physical(source, name) for sight in sights]
+        if held == seen and not every:
+            return  # the hardware is what was declared, which then says nothing new
+        seen = held
         cpus = sorted({cpu for found in held for cpu in found})
         by_values: dict[tuple[int | None, ...], list[int]] = {}
         for cpu in cpus:
             by_values.setdefault(tuple(found.get(cpu) for found in held), []).append(cpu)
         for values, alike in by_values.items():
             guest = tuple(sight.value(Vantage.GUEST, name) for sight in sights)
-            differs = any(value not in (None, seen) for value, seen in zip(values, guest, strict=True))
-            if every or (differs and base_name(name) in _CACHE_REGISTERS):
+            if every or (_tells(source, values, guest) and base_name(name) in _CACHE_REGISTERS):
                 label = source if alike == cpus else f"{source}, {cpu_list(alike)}"
-                layouts = [sight.physical(source, "ID_AA64MMFR2_EL1").get(alike[0], 0) for sight in sights]
-                sides = (_held(name, *pair) for pair in zip(values, map(Layout.of, layouts), strict=True))
+                layouts = [sight.layout_of(source, alike[0]) for sight in sights]
+                sides = (_held(name, *pair) for pair in zip(values, layouts, strict=True))
                 nothing = Shown(_NOTHING, "not declared" if source == DECLARED else "not asked")
                 yield Row(label, tuple(side or nothing for side in sides), 1)
+
+
+def _tells(source: str, held: tuple[int | None, ...], guest: tuple[int | None, ...]) -> bool:
+    """Tell whether what CPUs hold is news: not what the guest reads; what is declared, on no side at all."""
+    differs = [value not in (None, seen) for value, seen in zip(held, guest, strict=True)]
+    return all(differs) if source == DECLARED else any(differs)
 
 
 def _held(name: str, value: int | None, layout: Layout) -> Shown | None:

@@ -3,6 +3,7 @@
 from ccsight.arm64.caches import Layout, listed
 from ccsight.arm64.registers import ccsidr
 from ccsight.evidence.model import Capture, Reading, Vantage, View
+from ccsight.kvm.physical import whole
 
 #: What the silicon table makes a CPU say: a source beside the vantages, which nobody observed.
 DECLARED = "declared"
@@ -35,6 +36,12 @@ class Sight:
             return {cpu: registers[name] for cpu, registers in self.declared.items() if name in registers}
         found = {cpu: view.value(name) for cpu, view in self.hardware.items() if cpu is not None}
         return {cpu: value for cpu, value in found.items() if value is not None}
+
+    def layout_of(self, source: str, cpu: int) -> Layout:
+        """Return the layout of CCSIDR_EL1 on a CPU, by one source."""
+        if source == DECLARED:
+            return Layout.of(whole(self.declared.get(cpu, {})).get("ID_AA64MMFR2_EL1", 0))
+        return Layout.of(self.physical(source, "ID_AA64MMFR2_EL1").get(cpu, 0))
 
     @property
     def layout(self) -> Layout:

@@ -146,14 +146,17 @@ def test_groups_of_unlike_cpus_stand_side_by_side(shown):
 
 
 def test_what_the_cpus_hold_is_told_apart_from_what_is_declared(shown):
-    text = squeeze(shown(terminal.render(unlike()), 120))
+    text, verbose = (
+        squeeze(shown(terminal.render(unlike(), verbose=verbose), 120)) for verbose in (False, True)
+    )
     for row in (
-        "CLIDR_EL1 0x81000023 0x02000021 declared 0x81000023 0x81000023",
-        "CCSIDR_EL1[2] L2 0x70ffe07b 16×2048×128 B 0x2 1×1×64 B declared, CPU 0-1 0x70ffe07b 16×2048×128 B",
+        "CCSIDR_EL1[2] L2 0x70ffe07b 16×2048×128 B 0x2 1×1×64 B declared, CPU 2-3 0x73ffe07b 16×8192×128 B",
         "CTR_EL0 0x84448004 0x84448004 hardware, CPU 2-3 0x9444c004 0x9444c004",
     ):
         assert row in text, row
-    verbose = squeeze(shown(terminal.render(unlike(), verbose=True), 120))
+    old_shows_it = "declared 0x81000023 0x81000023"
+    assert old_shows_it not in text
+    assert f"CLIDR_EL1 0x81000023 0x02000021 {old_shows_it}" in verbose
     assert (
         "CTR_EL0 0x84448004 0x84448004 hardware, CPU 0-1 0x84448004 0x84448004 hardware, CPU 2-3" in verbose
     )

@@ -37,7 +37,7 @@ def test_the_right_kernel_in_the_right_boot_is_taken():
 @pytest.mark.parametrize(
     ("seen", "wanted", "error", "words"),
     [
-        (booted(**{"boot_token": "another"}), kernel(), BootError, "another system answers"),
+        (booted(boot_token="another"), kernel(), BootError, "another system answers"),
         (booted(boot_token=""), kernel(), BootError, "another system answers"),
         (booted(cpus=len(SEEN.cpus) + 1), kernel(), BootError, "CPUs online instead of"),
         (booted(), kernel(release="6.12.1"), WrongKernel, "another kernel"),

@@ -9,5 +9,9 @@
 #define BOARD_PL011	0x09000000UL
 /* A guest that writes here gives control back to ccprobe, which may run it again. */
 #define BOARD_GIVE_BACK	0x09f00000UL
+/* A guest without a console of its own writes 32-bit values here ... */
+#define BOARD_VALUE	0x09f00008UL
+/* ... and whoever is told what to do reads a number here, which ccprobe was given with the run. */
+#define BOARD_COMMAND	0x09f00010UL
 
 #endif /* CCSIGHT_BOARD_H */

@@ -32,6 +32,12 @@ MOVED = "moved"
 CARRIED = "carried"
 #: No VM at all: the host's own kernel.
 HOST = "host"
+#: When a register is written: before KVM_ARM_VCPU_INIT, after it, after the vCPU has run ...
+UNINITIALISED, FRESH, RAN = "uninitialised", "fresh", "ran"
+#: ... and with values that a generator of random numbers chose.
+FUZZED = "fuzzed"
+#: Moments in the life of a vCPU, after which nothing may have changed.
+LIFE = ("cpu-on", "cpu-off-on", "second-run", "re-init", "system-reset", "beside", "late")
 
 
 class Hex(int):
@@ -94,6 +100,8 @@ class Write(Record, frozen=True):
 
     ``cpu`` is the physical CPU on which the ioctl ran, ``origin`` the one on which ``value`` had been read;
     None where nothing was pinned. ``problem`` is the errno's name, "" for a write that was accepted.
+    ``kvm_id`` is given where it is not the register's own id. ``seen`` is what the guest read of the register
+    afterwards, None where it was not run. ``moved`` has what else changed meanwhile, by ``vCPU 1 CLIDR_EL1``.
     """
 
     vcpu: int
@@ -105,6 +113,9 @@ class Write(Record, frozen=True):
     after: Reading
     cpu: int | None = None
     origin: int | None = None
+    kvm_id: Hex | None = None
+    seen: Reading | None = None
+    moved: dict[str, Reading] = {}
 
 
 class RegisterList(Record, frozen=True):

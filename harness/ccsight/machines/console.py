@@ -1,12 +1,19 @@
-"""What a kernel's console says about how a boot ended: the lines worth showing, and where they stand."""
+"""What a kernel's console says about how a boot went: the lines worth showing, and where they stand."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+from ccsight.evidence.model import Console
+from ccsight.kvm.modes import mode
+from ccsight.kvm.splats import splats
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 _FATAL = re.compile(r"Kernel panic - not syncing|Unable to handle kernel|Internal error:")
 _TIMESTAMP = re.compile(r"^\[\s*\d+\.\d+\] ")
 _MOST = 1 << 20
+#: Characters of a line beyond which nobody reads on.
+_LONG = 1000
 
 
 def last_words(console: Path, count: int = 4) -> str:
@@ -30,6 +37,24 @@ def panic(console: Path) -> str:
         if found:
             return reason
     return ""
+
+
+def observed(console: Path, name: str) -> Console:
+    """Return what a whole console showed; ``name`` is what the evidence calls the file."""
+    lines = list(_all(console))
+    return Console(file=name, lines=len(lines), splats=splats(lines), mode=mode(lines))
+
+
+def _all(console: Path) -> Iterator[tuple[int, str]]:
+    """Yield the numbered lines of a console that hold something."""
+    try:
+        with console.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            for number, line in enumerate(file, 1):
+                clean = _ESCAPES.sub("", line[:_LONG]).strip()
+                if clean:
+                    yield number, clean
+    except FileNotFoundError:
+        return
 
 
 def _lines(console: Path) -> list[tuple[int, str]]:

@@ -178,6 +178,7 @@ class EmulatedMachine:
                 papers=overrides.papers,
                 takes_modules=self._board.modules,
             )
+            overrides.prove(self.spec)  # of all that was read meanwhile
 
     def _started(self, start: Start, clock: Deadline) -> Emulator:
         """Return a QEMU whose guest is ready; another port is tried where somebody was quicker."""

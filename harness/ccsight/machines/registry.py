@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ccsight import specs
 from ccsight.arm64.silicon import SiliconMachine
 from ccsight.deadline import Deadline
+from ccsight.errors import UsageError
 from ccsight.machines import emulated, silicon
 from ccsight.machines.emulated import EmulatedMachine
 from ccsight.machines.model import Machine, Report
@@ -14,7 +15,19 @@ from ccsight.specs import Spec
 
 
 def _emulated(spec: Spec, table: Table) -> Machine:
+    _refuse_mte(spec, spec.value, table)
     return EmulatedMachine(spec)
+
+
+def _refuse_mte(spec: Spec, model: str, table: Table) -> None:
+    """Refuse mte=on for a model that is known to have none: QEMU would refuse to start, a boot later."""
+    base = table.bases.get(model)
+    if base and not base.mte and emulated.board(spec).mte:
+        raise UsageError(
+            f"QEMU's {model} has no MTE: in {spec.text!r}",
+            evidence=f"with it: {', '.join(name for name, row in table.bases.items() if row.mte)}",
+            next_step="leave mte=on out, or take one of those",
+        )
 
 
 def _known_emulated(table: Table, deadline: Deadline, report: Report) -> list[str]:
@@ -23,12 +36,15 @@ def _known_emulated(table: Table, deadline: Deadline, report: Report) -> list[st
 
 def on_silicon(spec: Spec, table: Table) -> SiliconMachine:
     """Return the row that a ``silicon:`` spec names, as its options change it. Raises UsageError."""
-    cpus = emulated.board(spec).cpus if spec.option("cpus") is not None else None
+    asked = emulated.board(spec)
+    cpus = asked.cpus if spec.option("cpus") is not None else None
     return table.machine(spec.value, cpus=cpus, base=spec.option("base"))
 
 
 def _silicon(spec: Spec, table: Table) -> Machine:
-    return EmulatedMachine(spec, silicon=on_silicon(spec, table))
+    machine = on_silicon(spec, table)
+    _refuse_mte(spec, machine.base, table)
+    return EmulatedMachine(spec, silicon=machine)
 
 
 def _known_silicon(table: Table, deadline: Deadline, report: Report) -> list[str]:

@@ -90,7 +90,7 @@ def read(text: str, file: str) -> Rows:
     """Return the rows of a text. Raises UsageError naming ``file``, the row, and the nearest key."""
     try:
         document: dict[str, object] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not its own for endless digits and depth
         raise UsageError(f"{file} is not TOML", evidence=str(error)) from error
     for kind in document:
         if kind not in _KINDS:

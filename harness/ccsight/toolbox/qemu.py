@@ -37,6 +37,9 @@ _NOT_LOADED = re.compile(
 _VERSION = re.compile(r"version (\d+)\.(\d+)\.(\d+)")
 #: The families without a 64-bit mode, which QEMU lists among the others; all else it has is AArch64.
 _AARCH32_ONLY = re.compile(r"arm\d|cortex-[mr]\d|cortex-a(5|7|8|9|12|15|17|32)$|pxa|sa1\d|ti9|host$")
+#: What the ``virt`` board says when it is given a model of a board of another kind.
+_VALID = re.compile(r"The valid models are: (.+)")
+_OF_OTHER_BOARDS = re.compile(r"arm\d|cortex-m\d")
 
 
 @dataclass(frozen=True)
@@ -99,16 +102,32 @@ def identity(which: Qemu) -> str:
 
 
 def models(which: Qemu, deadline: Deadline) -> tuple[str, ...]:
-    """Return the 64-bit CPU models that a QEMU has, sorted; its answer is kept in the cache."""
-    memo = cache_dir() / "toolbox" / f"models-{identity(which)}.json"
+    """Return the 64-bit CPU models that its ``virt`` board takes, sorted; the answer is kept in the cache."""
+    memo = cache_dir() / "toolbox" / f"virt-models-{identity(which)}.json"
     if memo.exists():
         return msgspec.json.decode(memo.read_bytes(), type=tuple[str, ...])
     said = process.run([*which.argv, "-M", "virt", "-cpu", "help"], deadline).text
     listed = [words[0] for line in said.splitlines() if line.startswith(" ") and (words := line.split())]
-    found = tuple(sorted(name for name in listed if not _AARCH32_ONLY.match(name)))
+    taken = _taken(which, listed, deadline) or listed
+    found = tuple(sorted(name for name in listed if name in taken and not _AARCH32_ONLY.match(name)))
     memo.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(memo, msgspec.json.encode(found))
     return found
+
+
+def _taken(which: Qemu, listed: list[str], deadline: Deadline) -> list[str]:
+    """Return the models that the board takes, as it says itself when it refuses one; nothing if it does not.
+
+    QEMU lists every model that any board has: ``virt`` refuses cortex-a78ae, which is Tegra's.
+    """
+    foreign = next((name for name in listed if _OF_OTHER_BOARDS.match(name)), "")
+    if not foreign:
+        return []
+    argv = [*which.argv, "-M", "virt", "-cpu", foreign, "-display", "none"]
+    refused = _VALID.search(
+        process.run(argv, deadline.within(20), expect=None).stderr.decode(errors="replace")
+    )
+    return refused[1].strip().split(", ") if refused else []
 
 
 def _named(name: str, deadline: Deadline) -> Qemu:

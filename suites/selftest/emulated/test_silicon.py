@@ -10,8 +10,9 @@ import pytest
 from command import Said, ccsight
 
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import Capture, Vantage
+from ccsight.evidence.model import Capture, Vantage, from_json
 from ccsight.evidence.run import find_run
+from ccsight.machines.overrides import Met
 from ccsight.store import locked
 
 pytestmark = pytest.mark.emulated
@@ -93,6 +94,14 @@ def test_the_old_kernel_shows_what_was_published(capture, machine):
 @pytest.mark.parametrize("machine", SERVERS)
 def test_every_register_of_the_row_was_read_and_overridden(capture, machine):
     every_register_was_overridden(capture(machine, OLD))
+
+
+@pytest.mark.parametrize("kernel", [OLD, NEW])
+@pytest.mark.parametrize("machine", [*SERVERS, *UNLIKE])
+def test_no_read_was_lost_until_the_end(run, machine, kernel):
+    paper = run.boot_folder(run.plan.cell(machine, kernel)) / "silicon.json"
+    met = from_json(paper.read_bytes(), Met)
+    assert (met.strays, len(met.sites)) == (0, met.sites_met)
 
 
 @pytest.mark.parametrize("machine", ELSEWHERE)

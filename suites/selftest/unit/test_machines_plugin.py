@@ -198,6 +198,19 @@ def test_a_read_whose_end_is_lost_is_counted_and_left_alone(qemu):
     assert ran.hits == {}
 
 
+@pytest.mark.parametrize("pc", [PC, PC + 0xFF8], ids=["in-page", "ends-page"])
+def test_a_page_that_is_mapped_elsewhere_too_is_translated_once(run, pc):
+    """As a library's, in another process: what runs next, and what traps, is at the other address."""
+    code = block(0, NOP, mrs("CTR_EL0"), pc=pc)
+    there = 0x7000_0000 + pc % 0x1000
+    ran = run(code, block(1, NOP, pc=there + 8), "run 0", "run 1", "show x3")
+    assert (ran.values["x3"], ran.hits) == ([FULL.ctr], {"CTR_EL0": 1})
+    ran = run(code, "run 0", f"interrupt {there + 8:#x}", "show x3")
+    assert (ran.values["x3"], ran.hits) == ([FULL.ctr], {"CTR_EL0": 1})
+    ran = run(code, "run 0", f"exception {there + 4:#x}", "show x3")
+    assert (ran.values["x3"], ran.hits) == ([NATIVE], {})
+
+
 def test_an_interrupt_elsewhere_means_nothing(run):
     ran = run(CTR_IN_BLOCK, "interrupt 0x4000", "run 0", "interrupt 0x4000", "show x3")
     assert ran.one("x3") == FULL.ctr

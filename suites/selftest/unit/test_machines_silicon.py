@@ -124,6 +124,8 @@ def test_a_base_of_the_users_own():
     ("text", "fact", "evidence"),
     [
         ("[core.mine\nbase = 1", "f.toml is not TOML", "line 1"),
+        (MINE + f"evt = {'9' * 5000}", "f.toml is not TOML", "4300 digits"),
+        pytest.param("core = " + "[" * 9000, "f.toml is not TOML", "recursion", id="deep"),
         ("[cores.mine]", "f.toml: [cores] is no kind of row", "did you mean 'core'"),
         ("core = 1", "f.toml: core is not a table of rows", ""),
         ("[core]\nmine = 1", "f.toml: [core.mine] is malformed", "got `int`"),
@@ -221,6 +223,7 @@ def test_machines_by_spec(text, model, cpus):
         ("silicon:graviton2,cpu=2", "did you mean 'cpus'"),
         ("silicon:graviton2,cpus=9", "1 to 8"),
         ("silicon:rk3588,cpus=2", "its row names its CPUs"),
+        ("silicon:rk3588,mode=none", "nvhe or protected"),
         ("silicon:graviton2,base=neoverse-n3", "did you mean 'neoverse-n"),
         ("silicon:graviton3,base=cortex-a57", "evt is at most what the base has"),
         ("silicon:mine", "--silicon FILE"),
@@ -230,6 +233,9 @@ def test_machines_by_spec(text, model, cpus):
 def test_a_bad_spec_is_a_usage_error(text, message):
     with pytest.raises(UsageError, match=message):
         machine(text)
+    if text.startswith("silicon:"):
+        with pytest.raises(UsageError, match=message):
+            on_silicon(parse(text), shipped())
 
 
 def test_a_run_keeps_the_users_rows(file):

@@ -35,6 +35,7 @@
 #define MRS_ANY_MASK		0xfff00000U
 #define XZR			31
 
+#define IN_PAGE(address)	((address) & 0xfff)
 #define PSTATE_EL(pstate)	((pstate) >> 2 & 3)
 
 #define CSSELR_SELECTORS	14
@@ -68,7 +69,10 @@ struct vcpu {
 	unsigned int level_then;	/* when the MRS that ends a block began */
 };
 
-/* An MRS at an address. It lives as long as QEMU: blocks that are translated hold on to it. */
+/*
+ * An MRS at an address, the first one if its page is mapped at several. It lives as long as QEMU:
+ * blocks that are translated hold on to it.
+ */
 struct site {
 	uint64_t pc;
 	uint32_t insn;
@@ -166,12 +170,16 @@ static const struct site *take_pending(unsigned int index)
 	return site;
 }
 
-/* Execution goes on at, or was interrupted at, an address: was the MRS that ended the block before done? */
+/*
+ * Execution goes on at, or was interrupted at, an address: was the MRS that ended the block
+ * before done? QEMU translates a page once for all addresses at which it is mapped, as a library
+ * is in many processes: so only the place within the page tells.
+ */
 static void settle(unsigned int index, const struct site *site, uint64_t at)
 {
-	if (at == site->pc + 4)
+	if (IN_PAGE(at) == IN_PAGE(site->pc + 4))
 		override(index, site, vcpus[index].level_then);
-	else if (at != site->pc)
+	else if (IN_PAGE(at) != IN_PAGE(site->pc))
 		__atomic_fetch_add(&table->strays, 1, __ATOMIC_RELAXED);
 }
 

@@ -13,5 +13,11 @@
 #define BOARD_VALUE	0x09f00008UL
 /* ... and whoever is told what to do reads a number here, which ccprobe was given with the run. */
 #define BOARD_COMMAND	0x09f00010UL
+/*
+ * Characters, as many at once as one access can hold, the first one lowest; those that
+ * are 0 count for nothing. Every access of a console is dear, above all under emulation.
+ */
+#define BOARD_TEXT	0x09f00018UL
+#define BOARD_TEXT_SIZE	8
 
 #endif /* CCSIGHT_BOARD_H */

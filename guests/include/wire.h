@@ -41,7 +41,7 @@
 #define WIRE_VERSION		1
 #define WIRE_LINE_MAX		512
 #define WIRE_GUEST_LINE_MAX	160
-#define WIRE_LINES_MAX		5120	/* "ccprobe sweep" of 256 CPUs takes 5058 */
+#define WIRE_LINES_MAX		32768	/* thousands of writes; "ccprobe sweep" of 256 CPUs takes 5058 */
 /* Bytes of a text that go into one line, whatever they are. */
 #define WIRE_TEXT_CHUNK		128
 

@@ -8,7 +8,7 @@
 
 #include "wire.h"
 
-#define VCPUS_MAX	2
+#define VCPUS_MAX	8
 
 /* A virtual machine with its memory and vCPUs, see vm.c. */
 struct vcpu {
@@ -37,7 +37,10 @@ void send_view(struct wire *wire, const char *image, unsigned int seconds);
 /* sweep.c */
 void send_sweep(struct wire *wire, const char *image, unsigned int seconds);
 
-/* registers.c: what userspace is shown of a vCPU; registers go by index */
+/* script.c */
+void send_script(struct wire *wire, const char *path, unsigned int seconds);
+
+/* registers.c: what userspace is shown of a vCPU; 17 registers go by index, all others by KVM's id */
 #define REGISTERS		17
 #define REGISTER_NAME_MAX	32
 
@@ -46,23 +49,45 @@ struct reading {
 	int problem;	/* 0, or the errno that came instead */
 };
 
+struct kvm_reg_list;
+
+/* Those that set return 0, or an errno. */
+struct reading get_id(const struct vcpu *vcpu, uint64_t id);
+int set_id(const struct vcpu *vcpu, uint64_t id, uint64_t value);
+int set_id_from_nowhere(const struct vcpu *vcpu, uint64_t id);
+uint64_t register_id(unsigned int index);
 struct reading get_register(const struct vcpu *vcpu, unsigned int index);
-int set_register(const struct vcpu *vcpu, unsigned int index, uint64_t value);	/* 0, or an errno */
+int set_register(const struct vcpu *vcpu, unsigned int index, uint64_t value);
 void name_register(unsigned int index, char name[REGISTER_NAME_MAX]);
+void add_reading(struct wire *wire, struct reading reading);
+void add_readings(struct wire *wire, const char *key, const struct reading readings[REGISTERS]);
 void send_registers(struct wire *wire, const struct vcpu *vcpu);
+struct kvm_reg_list *get_register_list(const struct vcpu *vcpu, int *problem);
+void send_ids(struct wire *wire, const struct vcpu *vcpu, const struct kvm_reg_list *list);
 void send_register_list(struct wire *wire, const struct vcpu *vcpu);
+
+/* Like QEMU's virt machine: the same image runs there. */
+#define MEMORY_BASE	0x40000000UL
+#define IMAGE_BASE	0x40200000UL
 
 /* vm.c; where they return false, they have said why */
 bool open_kvm(struct wire *wire, int *fd);
+bool create_vm(struct wire *wire, struct vm *vm);
 bool make_vm(struct wire *wire, struct vm *vm, unsigned int vcpus);
 void destroy_vm(struct vm *vm);
 bool load_image(struct wire *wire, struct vm *vm, const char *path);
+
+/* vcpu.c */
+struct vcpu *create_vcpu(struct wire *wire, struct vm *vm);
+int init_vcpu(const struct vm *vm, const struct vcpu *vcpu, uint32_t features);
 bool start_vcpu(struct wire *wire, const struct vcpu *vcpu);
 
-/* run.c; returns false when the run did not end as it should, and has said why */
-enum run_until { RUN_UNTIL_OFF, RUN_UNTIL_GIVEN_BACK };
+/* run.c */
+enum end { END_NOT_YET, END_FAILED, END_GIVEN_BACK, END_OFF, END_RESET, END_PARKED };	/* FAILED: it was said why */
 
-bool run_vcpu(struct wire *wire, const struct vcpu *vcpu, unsigned int seconds, enum run_until until);
+const char *end_name(enum end end);
+enum end run_vcpu(struct wire *wire, const struct vcpu *vcpu, unsigned int seconds, uint64_t command);
+bool run_until(struct wire *wire, const struct vcpu *vcpu, unsigned int seconds, enum end wanted);
 
 /* console.c: a guest's bytes, line by line, into the stream */
 struct console {
@@ -75,6 +100,7 @@ struct console {
 };
 
 void console_put(struct console *console, char c);
+void console_value(struct console *console, uint32_t value);
 bool console_end(struct console *console);	/* false when the guest said too much or too little */
 
 /* cpus.c: the physical CPUs that are online, in order; where they return false, they have said why */

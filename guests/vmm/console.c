@@ -12,6 +12,13 @@ static void refuse(struct console *console, const char *what)
 	wire_send(console->wire);
 }
 
+static bool take_one(struct console *console)
+{
+	if (++console->lines > GUEST_LINES_MAX)
+		refuse(console, "guest-says-too-much");
+	return !console->full;
+}
+
 void console_put(struct console *console, char c)
 {
 	if (console->full)
@@ -24,15 +31,24 @@ void console_put(struct console *console, char c)
 			console->line[console->used++] = c;
 		return;
 	}
-	if (++console->lines > GUEST_LINES_MAX) {
-		refuse(console, "guest-says-too-much");
+	if (!take_one(console))
 		return;
-	}
 	wire_line(console->wire, "guest");
 	wire_dec(console->wire, "vcpu", console->vcpu);
 	wire_bytes(console->wire, "line", console->line, console->used);
 	wire_send(console->wire);
 	console->used = 0;
+}
+
+/* What a guest without a console says. */
+void console_value(struct console *console, uint32_t value)
+{
+	if (console->full || !take_one(console))
+		return;
+	wire_line(console->wire, "value");
+	wire_dec(console->wire, "vcpu", console->vcpu);
+	wire_hex(console->wire, "value", value);
+	wire_send(console->wire);
 }
 
 /* The guest has ended: what it left without a newline is kept (as much as fits), and is an error. */

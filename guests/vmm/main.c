@@ -5,6 +5,7 @@
  *	ccprobe identity
  *	ccprobe view GUEST.img [SECONDS]
  *	ccprobe sweep GUEST.img [SECONDS]
+ *	ccprobe script SCRIPT [SECONDS]
  *
  * SECONDS bound each run of a vCPU (default 10). Exit status: 0 when all was
  * observed, 1 when the stream holds an error, 2 on wrong usage or when the
@@ -44,9 +45,20 @@ static unsigned int parse_seconds(const char *text)
 
 static int usage(void)
 {
-	fputs("usage: ccprobe identity | ccprobe view|sweep GUEST.img [SECONDS]\n", stderr);
+	fputs("usage: ccprobe identity | ccprobe view|sweep GUEST.img [SECONDS] | ccprobe script SCRIPT [SECONDS]\n", stderr);
 	return 2;
 }
+
+/* What takes a file and seconds. */
+static const struct {
+	const char *name;
+	const char *program;
+	void (*send)(struct wire *wire, const char *path, unsigned int seconds);
+} commands[] = {
+	{ "view", "ccprobe-view", send_view },
+	{ "sweep", "ccprobe-sweep", send_sweep },
+	{ "script", "ccprobe-script", send_script },
+};
 
 int main(int argc, char **argv)
 {
@@ -58,14 +70,13 @@ int main(int argc, char **argv)
 		send_identity(&wire);
 		return finish(&wire);
 	}
-	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "view") && seconds) {
-		wire_begin(&wire, put, WIRE_LINE_MAX, "ccprobe-view");
-		send_view(&wire, argv[2], seconds);
-		return finish(&wire);
-	}
-	if ((argc == 3 || argc == 4) && !strcmp(argv[1], "sweep") && seconds) {
-		wire_begin(&wire, put, WIRE_LINE_MAX, "ccprobe-sweep");
-		send_sweep(&wire, argv[2], seconds);
+	if ((argc != 3 && argc != 4) || !seconds)
+		return usage();
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(argv[1], commands[i].name))
+			continue;
+		wire_begin(&wire, put, WIRE_LINE_MAX, commands[i].program);
+		commands[i].send(&wire, argv[2], seconds);
 		return finish(&wire);
 	}
 	return usage();

@@ -5,6 +5,7 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "ccprobe.h"
@@ -26,7 +27,7 @@ static const struct {
 /* Behind the named ones: seven levels of caches, each with a data and an instruction side. */
 _Static_assert(REGISTERS == NAMED + 14, "each register has an index");
 
-static uint64_t register_id(unsigned int index)
+uint64_t register_id(unsigned int index)
 {
 	if (index < NAMED)
 		return named[index].id;
@@ -42,25 +43,76 @@ void name_register(unsigned int index, char name[REGISTER_NAME_MAX])
 		snprintf(name, REGISTER_NAME_MAX, "CCSIDR_EL1[%zu]", index - NAMED);
 }
 
-/* KVM moves as many bytes as the id says: 4 or 8 of these, and the host is little-endian. */
-static int move_register(const struct vcpu *vcpu, unsigned long request, unsigned int index, uint64_t *value)
+/* KVM moves as many bytes as an id says; no id can say more than these. */
+static uint64_t buffer[(1 << 15) / sizeof(uint64_t)];
+
+_Static_assert(KVM_REG_SIZE(KVM_REG_SIZE_MASK) == sizeof(buffer), "every id's value fits");
+
+static int move(const struct vcpu *vcpu, unsigned long request, uint64_t id, const void *at)
 {
-	struct kvm_one_reg reg = { .id = register_id(index), .addr = (uintptr_t)value };
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)at };
 
 	return ioctl(vcpu->fd, request, &reg) ? errno : 0;
 }
 
-struct reading get_register(const struct vcpu *vcpu, unsigned int index)
+static struct reading get(const struct vcpu *vcpu, uint64_t id, uint64_t *value)
 {
 	struct reading reading = { 0 };
 
-	reading.problem = move_register(vcpu, KVM_GET_ONE_REG, index, &reading.value);
+	*value = 0;
+	reading.problem = move(vcpu, KVM_GET_ONE_REG, id, value);
+	if (!reading.problem)
+		reading.value = *value;	/* the host is little-endian */
 	return reading;
+}
+
+/* Of a longer value this is the first 8 bytes. */
+struct reading get_id(const struct vcpu *vcpu, uint64_t id)
+{
+	return get(vcpu, id, buffer);
+}
+
+int set_id(const struct vcpu *vcpu, uint64_t id, uint64_t value)
+{
+	memset(buffer, 0, KVM_REG_SIZE(id));
+	buffer[0] = value;
+	return move(vcpu, KVM_SET_ONE_REG, id, buffer);
+}
+
+/* Nobody can map the first page (vm.mmap_min_addr). */
+int set_id_from_nowhere(const struct vcpu *vcpu, uint64_t id)
+{
+	return move(vcpu, KVM_SET_ONE_REG, id, (void *)8);
+}
+
+struct reading get_register(const struct vcpu *vcpu, unsigned int index)
+{
+	uint64_t value;	/* of 4 or 8 bytes */
+
+	return get(vcpu, register_id(index), &value);
 }
 
 int set_register(const struct vcpu *vcpu, unsigned int index, uint64_t value)
 {
-	return move_register(vcpu, KVM_SET_ONE_REG, index, &value);
+	return set_id(vcpu, register_id(index), value);
+}
+
+void add_reading(struct wire *wire, struct reading reading)
+{
+	if (reading.problem)
+		wire_raw(wire, errno_name(reading.problem));
+	else
+		wire_0x(wire, reading.value);
+}
+
+void add_readings(struct wire *wire, const char *key, const struct reading readings[REGISTERS])
+{
+	wire_key(wire, key);
+	for (unsigned int index = 0; index < REGISTERS; index++) {
+		if (index)
+			wire_char(wire, ',');
+		add_reading(wire, readings[index]);
+	}
 }
 
 void send_registers(struct wire *wire, const struct vcpu *vcpu)
@@ -82,7 +134,7 @@ void send_registers(struct wire *wire, const struct vcpu *vcpu)
 	}
 }
 
-static void send_ids(struct wire *wire, const struct vcpu *vcpu, const struct kvm_reg_list *list)
+void send_ids(struct wire *wire, const struct vcpu *vcpu, const struct kvm_reg_list *list)
 {
 	char ids[IDS_IN_A_LINE * 20];
 
@@ -100,23 +152,35 @@ static void send_ids(struct wire *wire, const struct vcpu *vcpu, const struct kv
 	}
 }
 
-void send_register_list(struct wire *wire, const struct vcpu *vcpu)
+/* To be freed; NULL where it cannot be had, and why. */
+struct kvm_reg_list *get_register_list(const struct vcpu *vcpu, int *problem)
 {
 	struct kvm_reg_list *list = calloc(1, sizeof(*list) + IDS_MAX * sizeof(list->reg[0]));
 
+	*problem = list ? 0 : ENOMEM;
+	if (!list)
+		return NULL;
+	list->n = IDS_MAX;
+	if (!ioctl(vcpu->fd, KVM_GET_REG_LIST, list))
+		return list;
+	*problem = errno;
+	free(list);
+	return NULL;
+}
+
+void send_register_list(struct wire *wire, const struct vcpu *vcpu)
+{
+	int problem;
+	struct kvm_reg_list *list = get_register_list(vcpu, &problem);
+
 	if (!list) {
-		send_vcpu_errno(wire, "KVM_GET_REG_LIST", vcpu->index, ENOMEM);
+		send_vcpu_errno(wire, "KVM_GET_REG_LIST", vcpu->index, problem);
 		return;
 	}
-	list->n = IDS_MAX;
-	if (ioctl(vcpu->fd, KVM_GET_REG_LIST, list)) {
-		send_vcpu_errno(wire, "KVM_GET_REG_LIST", vcpu->index, errno);
-	} else {
-		wire_line(wire, "list");
-		wire_dec(wire, "vcpu", vcpu->index);
-		wire_dec(wire, "count", list->n);
-		wire_send(wire);
-		send_ids(wire, vcpu, list);
-	}
+	wire_line(wire, "list");
+	wire_dec(wire, "vcpu", vcpu->index);
+	wire_dec(wire, "count", list->n);
+	wire_send(wire);
+	send_ids(wire, vcpu, list);
 	free(list);
 }

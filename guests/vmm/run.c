@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Run one vCPU until it turns the machine off or gives control back, with a PL011
- * for its console. Every end but the one that is waited for is an error line; a
- * guest that never ends meets the clock.
+ * Run one vCPU, with a PL011 for its console, until it ends in one of a few ways:
+ * it gives control back, turns the machine off, resets it, or is powered off
+ * itself. Every other end is an error line; a guest that never ends meets the clock.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "board.h"
@@ -21,7 +22,16 @@
 #define PL011_FR	0x18
 #define PL011_FR_EMPTY	0x90	/* TXFE and RXFE: ready to send, nothing received */
 
-enum next { GO_ON, ENDED, FAILED };
+/* How often to look whether the vCPU is powered off: KVM_RUN sleeps then, and does not say so. */
+#define TICK_USEC	2000
+
+struct run {
+	struct wire *wire;
+	const struct vcpu *vcpu;
+	struct console console;
+	uint64_t command;	/* what a guest reads that asks what to do */
+	struct timespec until;
+};
 
 static struct kvm_run *running;
 
@@ -32,10 +42,10 @@ static void on_alarm(int number)
 	*(volatile __u8 *)&running->immediate_exit = 1;
 }
 
-static void set_clock(const struct vcpu *vcpu, unsigned int seconds)
+static void set_ticks(const struct vcpu *vcpu, long usec)
 {
 	struct sigaction action = { .sa_handler = on_alarm };
-	struct itimerval clock = { .it_value.tv_sec = seconds };
+	struct itimerval clock = { .it_value.tv_usec = usec, .it_interval.tv_usec = usec };
 
 	running = vcpu->run;
 	running->immediate_exit = 0;
@@ -43,105 +53,196 @@ static void set_clock(const struct vcpu *vcpu, unsigned int seconds)
 	setitimer(ITIMER_REAL, &clock, NULL);
 }
 
-static void send_end(struct wire *wire, const struct vcpu *vcpu, const char *what,
-		     const char *key, uint64_t value)
+static void send_end(struct run *run, const char *what, const char *key, uint64_t value)
 {
-	wire_error(wire, what);
-	wire_dec(wire, "vcpu", vcpu->index);
-	wire_hex(wire, key, value);
-	wire_send(wire);
+	wire_error(run->wire, what);
+	wire_dec(run->wire, "vcpu", run->vcpu->index);
+	wire_hex(run->wire, key, value);
+	wire_send(run->wire);
 }
 
-/* Return false when the address is nobody's. */
-static bool do_mmio(struct kvm_run *run, struct console *console)
+/* What a guest says, in an access of its own or out of KVM's ring. */
+static void put_text(struct run *run, uint64_t address, const unsigned char *data)
 {
-	uint64_t offset = run->mmio.phys_addr - BOARD_PL011;
-
-	if (run->mmio.phys_addr < BOARD_PL011 || offset >= PL011_SIZE)
-		return false;
-	if (run->mmio.is_write && offset == PL011_DR)
-		console_put(console, (char)run->mmio.data[0]);
-	if (!run->mmio.is_write) {
-		memset(run->mmio.data, 0, sizeof(run->mmio.data));
-		run->mmio.data[0] = offset == PL011_FR ? PL011_FR_EMPTY : 0;
+	if (address != BOARD_TEXT)
+		console_put(&run->console, (char)data[0]);
+	for (unsigned int i = 0; address == BOARD_TEXT && i < BOARD_TEXT_SIZE; i++) {
+		if (data[i])
+			console_put(&run->console, (char)data[i]);
 	}
-	return true;
+}
+
+static void do_write(struct run *run, uint64_t address, const unsigned char *data)
+{
+	uint32_t value;
+
+	memcpy(&value, data, sizeof(value));	/* the host is little-endian */
+	if (address == BOARD_PL011 + PL011_DR || address == BOARD_TEXT)
+		put_text(run, address, data);
+	else if (address == BOARD_VALUE)
+		console_value(&run->console, value);
+}
+
+static void do_read(struct run *run, uint64_t address, unsigned char data[8])
+{
+	memset(data, 0, 8);
+	if (address == BOARD_PL011 + PL011_FR)
+		data[0] = PL011_FR_EMPTY;
+	else if (address == BOARD_COMMAND)
+		memcpy(data, &run->command, sizeof(run->command));
+}
+
+/* Is the address somebody's, to write or to read? */
+static bool is_ours(uint64_t address, bool is_write)
+{
+	if (address >= BOARD_PL011 && address - BOARD_PL011 < PL011_SIZE)
+		return true;
+	return is_write ? address == BOARD_TEXT || address == BOARD_VALUE : address == BOARD_COMMAND;
+}
+
+static enum end do_mmio(struct run *run)
+{
+	struct kvm_run *shared = run->vcpu->run;
+	uint64_t address = shared->mmio.phys_addr;
+
+	if (shared->mmio.is_write && address == BOARD_GIVE_BACK)
+		return END_GIVEN_BACK;
+	if (!is_ours(address, shared->mmio.is_write)) {
+		send_end(run, "guest-mmio", "address", address);
+		return END_FAILED;
+	}
+	if (shared->mmio.is_write)
+		do_write(run, address, shared->mmio.data);
+	else
+		do_read(run, address, shared->mmio.data);
+	return run->console.full ? END_FAILED : END_NOT_YET;
 }
 
 /*
  * Take what the guest wrote to the console since the last exit: KVM collects it in
  * a ring, and an exit for every byte would be most of the time of a run.
  */
-static void drain_ring(const struct vcpu *vcpu, struct console *console)
+static void drain_ring(struct run *run)
 {
-	struct kvm_coalesced_mmio_ring *ring = vcpu->ring;
+	struct kvm_coalesced_mmio_ring *ring = run->vcpu->ring;
 	size_t room = (size_t)sysconf(_SC_PAGESIZE) - sizeof(*ring);
 	uint32_t entries = (uint32_t)(room / sizeof(ring->coalesced_mmio[0]));
 
 	while (ring && ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
-		console_put(console, (char)ring->coalesced_mmio[ring->first].data[0]);
+		const struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[ring->first];
+
+		put_text(run, entry->phys_addr, entry->data);
 		__atomic_store_n(&ring->first, (ring->first + 1) % entries, __ATOMIC_RELEASE);
 	}
 }
 
-static enum next handle_exit(struct wire *wire, const struct vcpu *vcpu, struct console *console,
-			     enum run_until until)
+static enum end handle_exit(struct run *run)
 {
-	struct kvm_run *run = vcpu->run;
+	const struct kvm_run *shared = run->vcpu->run;
 
-	switch (run->exit_reason) {
+	switch (shared->exit_reason) {
 	case KVM_EXIT_MMIO:
-		if (do_mmio(run, console))
-			return console->full ? FAILED : GO_ON;
-		if (run->mmio.phys_addr == BOARD_GIVE_BACK && until == RUN_UNTIL_GIVEN_BACK)
-			return ENDED;
-		send_end(wire, vcpu, "guest-mmio", "address", run->mmio.phys_addr);
-		return FAILED;
+		return do_mmio(run);
 	case KVM_EXIT_SYSTEM_EVENT:
-		if (run->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN && until == RUN_UNTIL_OFF)
-			return ENDED;
-		send_end(wire, vcpu, "guest-system-event", "type", run->system_event.type);
-		return FAILED;
-	case KVM_EXIT_INTR:
-		return GO_ON;
+		if (shared->system_event.type == KVM_SYSTEM_EVENT_SHUTDOWN)
+			return END_OFF;
+		if (shared->system_event.type == KVM_SYSTEM_EVENT_RESET)
+			return END_RESET;
+		send_end(run, "guest-system-event", "type", shared->system_event.type);
+		return END_FAILED;
 	default:
-		send_end(wire, vcpu, "guest-exit", "reason", run->exit_reason);
-		return FAILED;
+		send_end(run, "guest-exit", "reason", shared->exit_reason);
+		return END_FAILED;
 	}
 }
 
-/* The same for a KVM_RUN that failed; it says EINTR when the clock has run out. */
-static enum next handle_problem(struct wire *wire, const struct vcpu *vcpu, int problem)
+static bool is_powered_off(const struct vcpu *vcpu)
+{
+	struct kvm_mp_state state = { 0 };
+
+	return !ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) && state.mp_state == KVM_MP_STATE_STOPPED;
+}
+
+static bool is_late(const struct run *run)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > run->until.tv_sec ||
+	       (now.tv_sec == run->until.tv_sec && now.tv_nsec >= run->until.tv_nsec);
+}
+
+/* The same for a KVM_RUN that failed; it says EINTR at a tick. */
+static enum end handle_problem(struct run *run, int problem)
 {
 	if (problem != EINTR) {
-		send_vcpu_errno(wire, "KVM_RUN", vcpu->index, problem);
-		return FAILED;
+		send_vcpu_errno(run->wire, "KVM_RUN", run->vcpu->index, problem);
+		return END_FAILED;
 	}
-	if (!vcpu->run->immediate_exit)
-		return GO_ON;
-	wire_error(wire, "guest-does-not-end");
-	wire_dec(wire, "vcpu", vcpu->index);
-	wire_send(wire);
-	return FAILED;
+	run->vcpu->run->immediate_exit = 0;
+	if (is_powered_off(run->vcpu))
+		return END_PARKED;
+	if (!is_late(run))
+		return END_NOT_YET;
+	wire_error(run->wire, "guest-does-not-end");
+	wire_dec(run->wire, "vcpu", run->vcpu->index);
+	wire_send(run->wire);
+	return END_FAILED;
 }
 
-bool run_vcpu(struct wire *wire, const struct vcpu *vcpu, unsigned int seconds, enum run_until until)
+/* KVM ends an access to memory when the vCPU is run again: before somebody resets it, here. */
+static void end_access(const struct vcpu *vcpu)
 {
-	struct console console = { .wire = wire, .vcpu = vcpu->index };
-	enum next next = GO_ON;
+	vcpu->run->immediate_exit = 1;
+	ioctl(vcpu->fd, KVM_RUN, 0);
+	vcpu->run->immediate_exit = 0;
+}
 
-	set_clock(vcpu, seconds);
-	while (next == GO_ON) {
+const char *end_name(enum end end)
+{
+	static const char *const names[] = {
+		[END_GIVEN_BACK] = "given-back", [END_OFF] = "off", [END_RESET] = "reset",
+		[END_PARKED] = "parked",
+	};
+
+	return names[end];
+}
+
+enum end run_vcpu(struct wire *wire, const struct vcpu *vcpu, unsigned int seconds, uint64_t command)
+{
+	struct run run = {
+		.wire = wire, .vcpu = vcpu, .console = { .wire = wire, .vcpu = vcpu->index }, .command = command,
+	};
+	enum end end = END_NOT_YET;
+
+	clock_gettime(CLOCK_MONOTONIC, &run.until);
+	run.until.tv_sec += seconds;
+	set_ticks(vcpu, TICK_USEC);
+	while (end == END_NOT_YET) {
 		int problem = ioctl(vcpu->fd, KVM_RUN, 0) ? errno : 0;
 
-		drain_ring(vcpu, &console);
-		if (console.full)
-			next = FAILED;
-		else if (problem)
-			next = handle_problem(wire, vcpu, problem);
+		drain_ring(&run);
+		if (run.console.full)
+			end = END_FAILED;
 		else
-			next = handle_exit(wire, vcpu, &console, until);
+			end = problem ? handle_problem(&run, problem) : handle_exit(&run);
 	}
-	set_clock(vcpu, 0);
-	return console_end(&console) && next == ENDED;
+	set_ticks(vcpu, 0);
+	if (end == END_GIVEN_BACK)
+		end_access(vcpu);
+	return console_end(&run.console) ? end : END_FAILED;
+}
+
+/* Return false when the run did not end as it should, and say why. */
+bool run_until(struct wire *wire, const struct vcpu *vcpu, unsigned int seconds, enum end wanted)
+{
+	enum end end = run_vcpu(wire, vcpu, seconds, 0);
+
+	if (end != END_FAILED && end != wanted) {
+		wire_error(wire, "guest-ends");
+		wire_dec(wire, "vcpu", vcpu->index);
+		wire_str(wire, "end", end_name(end));
+		wire_send(wire);
+	}
+	return end == wanted;
 }

@@ -26,25 +26,6 @@ struct sweep {
 	struct reading pinned[SWEPT_MAX][REGISTERS];
 };
 
-static void add_reading(struct wire *wire, struct reading reading)
-{
-	if (reading.problem)
-		wire_raw(wire, errno_name(reading.problem));
-	else
-		wire_0x(wire, reading.value);
-}
-
-static void send_values(struct wire *wire, const struct reading *readings)
-{
-	wire_key(wire, "values");
-	for (unsigned int index = 0; index < REGISTERS; index++) {
-		if (index)
-			wire_char(wire, ',');
-		add_reading(wire, readings[index]);
-	}
-	wire_send(wire);
-}
-
 /* Go to a CPU, and make a machine there that the guest is ready to run on. */
 static bool make_ready(struct sweep *sweep, unsigned int cpu)
 {
@@ -63,8 +44,9 @@ static bool visit(struct sweep *sweep, const char *phase, unsigned int cpu, stru
 	wire_line(sweep->wire, "visit");
 	wire_str(sweep->wire, "phase", phase);
 	wire_dec(sweep->wire, "cpu", cpu);
-	send_values(sweep->wire, readings);
-	return run_vcpu(sweep->wire, vcpu, sweep->seconds, RUN_UNTIL_GIVEN_BACK);
+	add_readings(sweep->wire, "values", readings);
+	wire_send(sweep->wire);
+	return run_until(sweep->wire, vcpu, sweep->seconds, END_GIVEN_BACK);
 }
 
 /* A machine for each CPU, that knows no other one. */

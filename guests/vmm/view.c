@@ -10,6 +10,8 @@
 
 #include "ccprobe.h"
 
+#define VIEWED	2	/* vCPUs */
+
 void send_view(struct wire *wire, const char *image, unsigned int seconds)
 {
 	struct vm vm = { 0 };	/* its descriptors and mappings end with the process */
@@ -18,7 +20,7 @@ void send_view(struct wire *wire, const char *image, unsigned int seconds)
 		wire->failed = true;	/* no error of ours: the "kvm" line says why */
 		return;
 	}
-	if (!make_vm(wire, &vm, VCPUS_MAX))
+	if (!make_vm(wire, &vm, VIEWED))
 		return;
 	wire_line(wire, "vm");
 	wire_dec(wire, "vcpus", vm.vcpu_count);
@@ -31,7 +33,7 @@ void send_view(struct wire *wire, const char *image, unsigned int seconds)
 		return;
 	for (unsigned int index = 0; index < vm.vcpu_count; index++) {
 		if (!start_vcpu(wire, &vm.vcpus[index]) ||
-		    !run_vcpu(wire, &vm.vcpus[index], seconds, RUN_UNTIL_OFF))
+		    !run_until(wire, &vm.vcpus[index], seconds, END_OFF))
 			continue;
 		wire_line(wire, "off");
 		wire_dec(wire, "vcpu", index);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The smallest virtual machine: some memory, a vCPU or two, no interrupt controller. */
+/* The smallest virtual machine: some memory, a few vCPUs, no interrupt controller. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,8 @@
 #include "board.h"
 #include "ccprobe.h"
 
-/* Like QEMU's virt machine: the same image runs there. */
-#define MEMORY_BASE	0x40000000UL
 #define MEMORY_SIZE	0x400000UL
-#define IMAGE_OFFSET	0x200000UL
+#define IMAGE_OFFSET	(IMAGE_BASE - MEMORY_BASE)
 #define IMAGE_HEADER	64
 #define IMAGE_SIZE_AT	16
 #define IMAGE_MAGIC_AT	56
@@ -66,6 +64,8 @@ static bool make_memory(struct wire *wire, struct vm *vm)
 		return false;
 	}
 	vm->memory = memory;
+	/* a guest touches a few pages; a huge one would have to be cleared, and its caches cleaned */
+	madvise(memory, MEMORY_SIZE, MADV_NOHUGEPAGE);
 	region.userspace_addr = (uintptr_t)memory;
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region)) {
 		send_errno(wire, "KVM_SET_USER_MEMORY_REGION", errno);
@@ -74,47 +74,23 @@ static bool make_memory(struct wire *wire, struct vm *vm)
 	return true;
 }
 
-/* Let KVM collect what guests write to the console; without it, every byte is an exit of its own. */
+/* Let KVM collect what guests write to the console; without it, every access is an exit of its own. */
 static void make_ring(struct vm *vm)
 {
-	struct kvm_coalesced_mmio_zone zone = { .addr = BOARD_PL011, .size = 4 };
+	static struct kvm_coalesced_mmio_zone zones[] = {
+		{ .addr = BOARD_PL011, .size = 4 },
+		{ .addr = BOARD_TEXT, .size = BOARD_TEXT_SIZE },
+	};
 	int pages = ioctl(vm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO);
 
-	if (pages > 0 && !ioctl(vm->fd, KVM_REGISTER_COALESCED_MMIO, &zone))
-		vm->ring_offset = (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+	for (size_t i = 0; pages > 0 && i < sizeof(zones) / sizeof(zones[0]); i++) {
+		if (!ioctl(vm->fd, KVM_REGISTER_COALESCED_MMIO, &zones[i]))
+			vm->ring_offset = (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+	}
 }
 
-static bool make_vcpu(struct wire *wire, const struct vm *vm, struct vcpu *vcpu)
-{
-	struct kvm_vcpu_init init = { 0 };
-	void *run;
-
-	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)vcpu->index);
-	if (vcpu->fd < 0) {
-		send_vcpu_errno(wire, "KVM_CREATE_VCPU", vcpu->index, errno);
-		return false;
-	}
-	run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
-	if (run == MAP_FAILED) {
-		send_vcpu_errno(wire, "mmap-vcpu", vcpu->index, errno);
-		return false;
-	}
-	vcpu->run = run;
-	if (vm->ring_offset)
-		vcpu->ring = (void *)((char *)run + vm->ring_offset);
-	if (ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, &init)) {
-		send_vcpu_errno(wire, "KVM_ARM_PREFERRED_TARGET", vcpu->index, errno);
-		return false;
-	}
-	init.features[0] |= 1U << KVM_ARM_VCPU_PSCI_0_2;	/* for SYSTEM_OFF */
-	if (ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init)) {
-		send_vcpu_errno(wire, "KVM_ARM_VCPU_INIT", vcpu->index, errno);
-		return false;
-	}
-	return true;
-}
-
-bool make_vm(struct wire *wire, struct vm *vm, unsigned int vcpus)
+/* A machine with memory, and no vCPU yet; "kvm" is all that is set of it before. */
+bool create_vm(struct wire *wire, struct vm *vm)
 {
 	int run_size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 
@@ -131,16 +107,27 @@ bool make_vm(struct wire *wire, struct vm *vm, unsigned int vcpus)
 	if (!make_memory(wire, vm))
 		return false;
 	make_ring(vm);
-	for (unsigned int index = 0; index < vcpus; index++) {
-		vm->vcpus[index].index = index;
-		if (!make_vcpu(wire, vm, &vm->vcpus[index]))
+	return true;
+}
+
+/* As a VMM launches one: all vCPUs are there, initialised, and may run. */
+bool make_vm(struct wire *wire, struct vm *vm, unsigned int vcpus)
+{
+	if (!create_vm(wire, vm))
+		return false;
+	while (vm->vcpu_count < vcpus) {
+		struct vcpu *vcpu = create_vcpu(wire, vm);
+		int problem = vcpu ? init_vcpu(vm, vcpu, 1U << KVM_ARM_VCPU_PSCI_0_2) : 0;	/* for SYSTEM_OFF */
+
+		if (problem)
+			send_vcpu_errno(wire, "KVM_ARM_VCPU_INIT", vcpu->index, problem);
+		if (!vcpu || problem)
 			return false;
-		vm->vcpu_count++;
 	}
 	return true;
 }
 
-/* Leave nothing of what make_vm() has made; /dev/kvm stays open. */
+/* Leave nothing of what create_vm() and create_vcpu() have made; /dev/kvm stays open. */
 void destroy_vm(struct vm *vm)
 {
 	for (unsigned int index = 0; index < vm->vcpu_count; index++) {
@@ -167,30 +154,6 @@ bool load_image(struct wire *wire, struct vm *vm, const char *path)
 	if (count < IMAGE_HEADER || memcmp(image + IMAGE_MAGIC_AT, "ARM\x64", 4) ||
 	    needed > MEMORY_SIZE - IMAGE_OFFSET) {
 		send_errno(wire, "load-image", ENOEXEC);
-		return false;
-	}
-	return true;
-}
-
-/*
- * A vCPU that was initialised waits at its reset state. MP_STATE wakes it after
- * another one's SYSTEM_OFF, which stops all of them.
- */
-bool start_vcpu(struct wire *wire, const struct vcpu *vcpu)
-{
-	struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_RUNNABLE };
-	uint64_t entry = MEMORY_BASE + IMAGE_OFFSET;
-	struct kvm_one_reg pc = {
-		.id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pc),
-		.addr = (uintptr_t)&entry,
-	};
-
-	if (ioctl(vcpu->fd, KVM_SET_MP_STATE, &state)) {
-		send_vcpu_errno(wire, "KVM_SET_MP_STATE", vcpu->index, errno);
-		return false;
-	}
-	if (ioctl(vcpu->fd, KVM_SET_ONE_REG, &pc)) {
-		send_vcpu_errno(wire, "KVM_SET_ONE_REG-pc", vcpu->index, errno);
 		return false;
 	}
 	return true;

@@ -1,6 +1,6 @@
 """pytest's side: options, and the fixture that turns a run's plan into tests.
 
-    pytest suites/launch suites/asymmetry --old deb:6.1 --new deb:6.12 --on emulated:neoverse-n1 -n 2
+    pytest suites/launch suites/userspace --old deb:6.1 --new deb:6.12 --on emulated:neoverse-n1 -n 2
     pytest suites/launch --evidence results/RUN
 
 A test names a check with ``@pytest.mark.check("CR-001")`` and takes the fixture ``case``: it then runs
@@ -22,7 +22,8 @@ _SUITE = pytest.StashKey["Suite"]()
 _SHARED = pytest.StashKey[TemporaryDirectory[str]]()
 _PLANNED = pytest.StashKey[set[str]]()
 _SEEN = pytest.StashKey[dict[str, str]]()
-_TAKES_CASE = "[case:"
+#: How the id of a test of a case begins, and how that of one goes for which the plan has none.
+_TAKES_CASE = ("[case:", "[NOTSET]")
 
 
 class _Node(Protocol):
@@ -109,7 +110,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _takes_case(nodeid: str) -> bool:
-    return _TAKES_CASE in nodeid
+    return any(mark in nodeid for mark in _TAKES_CASE)
 
 
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport, config: pytest.Config) -> None:

@@ -7,6 +7,8 @@ from ccsight.status import Status
 
 
 def _holds(case: Case) -> None:
+    if case.status is Status.SKIP:
+        pytest.skip(case.reason)
     said = [
         f"{finding.where}: {finding.subject}: {finding.said}"
         for finding in case.findings
@@ -28,6 +30,24 @@ def test_every_listed_cache_has_a_ccsidr_that_can_exist(case: Case) -> None:
 
 
 @pytest.mark.emulated
+@pytest.mark.check("CR-017")
+def test_the_console_shows_no_splat(case: Case) -> None:
+    _holds(case)
+
+
+@pytest.mark.emulated
 @pytest.mark.check("CR-010")
 def test_cache_lines_and_coherency_promises_fit_together(case: Case) -> None:
+    _holds(case)
+
+
+@pytest.mark.emulated
+@pytest.mark.check("CR-011")
+def test_el0_and_aarch32_see_what_el1_sees(case: Case) -> None:
+    _holds(case)
+
+
+@pytest.mark.emulated
+@pytest.mark.check("CR-012")
+def test_odd_selectors_and_accesses_end_as_promised(case: Case) -> None:
     _holds(case)

@@ -14,9 +14,10 @@
 #define GUEST_STACK_SIZE	4096
 #define VCPU_ARMED		0
 #define VCPU_ESR		8
-#define VCPU_SIZE		32
+#define VCPU_SIZE		48
 
 #ifndef __ASSEMBLER__
+#include "devicetree.h"
 #include "wire.h"
 
 /* At the top of each vCPU's stack; TPIDR_EL1 points to it. */
@@ -25,6 +26,7 @@ struct vcpu {
 	uint64_t esr;		/* ESR_EL1 of the fault that was noted, or 0 */
 	struct wire *wire;	/* where an exception that nobody expected is reported, or NULL */
 	uint64_t unused;	/* the stack stays aligned to 16 */
+	struct uart uart;	/* the console */
 };
 
 /* What came back from a read: a value, or the ESR_EL1 of the exception instead. */
@@ -50,11 +52,21 @@ void next_round(struct wire *wire);
 
 /* In registers.c: the cache registers at EL1, by index, and the one that EL0 has. */
 #define REGISTERS		17
+#define REGISTER_CTR		0
+#define REGISTER_CLIDR		1
+#define REGISTER_MMFR2		2
+#define REGISTER_CCSIDR		3	/* of selector 0; others follow */
 #define REGISTER_NAME_MAX	20
 
 struct reading read_register(unsigned int index);
 struct reading read_ctr_at_el0(void);
 void name_register(unsigned int index, char name[REGISTER_NAME_MAX]);
+
+/* In round.c: an item of a list, after a comma or the list's key; and all registers, from both levels. */
+#define VALUES_IN_A_LINE	6	/* as many as fit into WIRE_GUEST_LINE_MAX, whatever they are */
+
+void add_reading(struct wire *wire, struct reading reading);
+void send_round(struct wire *wire);
 
 /* Send "reg el=EL name=NAME value=..." or, after a fault, "... esr=...". */
 void send_reading(struct wire *wire, unsigned int el, const char *name, struct reading reading);
@@ -96,6 +108,18 @@ static inline uint64_t fault_disarm(void)
 	asm volatile("mrs %0, " #sysreg : "+r"(reading_.value) :: "memory");	\
 	reading_.esr = fault_disarm();						\
 	reading_;								\
+})
+
+/* Write a register, which may fault: only the esr of what comes back means something. */
+#define try_msr(sysreg, number)							\
+({										\
+	uint64_t value_ = (number);						\
+	struct reading written_ = { 0, 0 };					\
+										\
+	fault_arm();								\
+	asm volatile("msr " #sysreg ", %0" :: "r"(value_) : "memory");		\
+	written_.esr = fault_disarm();						\
+	written_;								\
 })
 
 #endif /* __ASSEMBLER__ */

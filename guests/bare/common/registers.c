@@ -5,9 +5,7 @@
  */
 #include "guest.h"
 
-enum { CTR, CLIDR, MMFR2, CCSIDR };
-
-static const char names[CCSIDR][REGISTER_NAME_MAX] = { "CTR_EL0", "CLIDR_EL1", "ID_AA64MMFR2_EL1" };
+static const char names[REGISTER_CCSIDR][REGISTER_NAME_MAX] = { "CTR_EL0", "CLIDR_EL1", "ID_AA64MMFR2_EL1" };
 
 asm("	.text\n"
     "el0_read_ctr:\n"
@@ -32,14 +30,14 @@ static struct reading read_ccsidr(uint64_t selector)
 struct reading read_register(unsigned int index)
 {
 	switch (index) {
-	case CTR:
+	case REGISTER_CTR:
 		return try_mrs(ctr_el0);
-	case CLIDR:
+	case REGISTER_CLIDR:
 		return try_mrs(clidr_el1);
-	case MMFR2:
+	case REGISTER_MMFR2:
 		return try_mrs(s3_0_c0_c7_2);
 	default:
-		return read_ccsidr(index - CCSIDR);
+		return read_ccsidr(index - REGISTER_CCSIDR);
 	}
 }
 
@@ -50,12 +48,12 @@ struct reading read_ctr_at_el0(void)
 
 void name_register(unsigned int index, char name[REGISTER_NAME_MAX])
 {
-	const char *from = index < CCSIDR ? names[index] : "CCSIDR_EL1[";
-	unsigned int selector = index - CCSIDR;
+	const char *from = index < REGISTER_CCSIDR ? names[index] : "CCSIDR_EL1[";
+	unsigned int selector = index - REGISTER_CCSIDR;
 
 	while (*from)
 		*name++ = *from++;
-	if (index >= CCSIDR) {
+	if (index >= REGISTER_CCSIDR) {
 		if (selector >= 10)
 			*name++ = '1';
 		*name++ = (char)('0' + selector % 10);

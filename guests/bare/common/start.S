@@ -13,6 +13,7 @@ _start:
 	.text
 start:
 	msr	daifset, #0xf
+	mov	x19, x0			// a device tree, if whoever starts us has one
 	mrs	x0, mpidr_el1
 	and	x0, x0, #0xff		// Aff0: KVM and QEMU number the first vCPUs by it
 	cmp	x0, #GUEST_VCPUS_MAX
@@ -26,6 +27,7 @@ start:
 	mov	sp, x1
 	stp	xzr, xzr, [sp]
 	stp	xzr, xzr, [sp, #16]
+	stp	xzr, xzr, [sp, #32]
 	// RES1 of Armv8.0 (MMU and caches off), and UCT: EL0 may read CTR_EL0
 	ldr	w2, =(0x30d00800 | 1 << 15)
 	mrs	x0, CurrentEL
@@ -37,6 +39,7 @@ start:
 	msr	vbar_el1, x2
 1:	msr	tpidr_el1, x1
 	isb
+	mov	x1, x19
 	bl	guest_start
 	.global turn_off
 turn_off:

@@ -3,10 +3,13 @@
 An id says architecture, width and kind. Cache sizes are "demux" registers: one id a CSSELR value.
 """
 
-from ccsight.arm64.registers import REGISTERS, Register, ccsidr
+from ccsight.arm64.registers import REGISTERS, SELECTORS, Register, ccsidr
 
-_ARM64_U64 = 0x6030_0000_0000_0000
-_ARM64_U32 = 0x6020_0000_0000_0000
+#: KVM_REG_ARM64, and the bits of an id that say how many bytes the register has, as a power of two.
+ARM64 = 0x6000_0000_0000_0000
+SIZE_MASK = 0x00F0_0000_0000_0000
+_ARM64_U64 = ARM64 | 3 << 52
+_ARM64_U32 = ARM64 | 2 << 52
 _SYSREG = 0x0013 << 16
 _DEMUX_CCSIDR = 0x0011 << 16
 _KIND_MASK = 0xFFFF_FFFF_FFFF_0000
@@ -14,13 +17,29 @@ _KIND_MASK = 0xFFFF_FFFF_FFFF_0000
 
 def of_register(register: Register) -> int:
     """Return the id of a system register that is not banked by a selector."""
-    op0, op1, crn, crm, op2 = register.encoding
+    return of_encoding(register.encoding)
+
+
+def of_encoding(encoding: tuple[int, int, int, int, int]) -> int:
+    """Return the id of a system register by its op0, op1, CRn, CRm and op2."""
+    op0, op1, crn, crm, op2 = encoding
     return _ARM64_U64 | _SYSREG | op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
 
 
 def of_ccsidr(selector: int) -> int:
     """Return the id of CCSIDR_EL1 for one CSSELR_EL1 value."""
     return _ARM64_U32 | _DEMUX_CCSIDR | selector
+
+
+def of_reading(reading: str) -> int:
+    """Return the id of a register by the name of its reading: ``CLIDR_EL1``, ``CCSIDR_EL1[2]``."""
+    register, _, selector = reading.partition("[")
+    return of_ccsidr(int(selector[:-1])) if selector else of_register(REGISTERS[register])
+
+
+def resized(kvm_id: int, size: int) -> int:
+    """Return an id that says another number of bytes, a power of two."""
+    return kvm_id & ~SIZE_MASK | (size.bit_length() - 1) << 52
 
 
 def ccsidr_selector(kvm_id: int) -> int | None:
@@ -58,6 +77,13 @@ _NAMES = {
     of_register(register): register.name for register in REGISTERS.values() if register.name != "CCSIDR_EL1"
 }
 _NAMES[0x6030_0000_0016_0003] = "KVM_REG_ARM_VENDOR_HYP_BMAP_2"
+
+
+def known() -> dict[str, int]:
+    """Return the ids of all registers that have a name here."""
+    others = {name: of_encoding(encoding) for encoding, name in _OTHERS.items()}
+    sizes = {ccsidr(selector): of_ccsidr(selector) for selector in SELECTORS}
+    return {name: kvm_id for kvm_id, name in _NAMES.items()} | sizes | others
 
 
 def name(kvm_id: int) -> str:

@@ -165,8 +165,8 @@ def ccsidr(selector: int) -> str:
 
 
 def base_name(reading: str) -> str:
-    """Return the register of a reading: ``CCSIDR_EL1[2]`` is a ``CCSIDR_EL1``."""
-    return reading.partition("[")[0]
+    """Return the register of a reading, such as of ``CCSIDR_EL1[2]`` or ``CSSELR_EL1<=2``."""
+    return reading.partition("[")[0].partition("<=")[0]
 
 
 def in_short(names: Iterable[str]) -> str:

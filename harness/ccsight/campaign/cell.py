@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ccsight.arm64.registers import REGISTERS
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, ProbeError, WrongKernel
 from ccsight.evidence.model import (
@@ -25,9 +26,10 @@ from ccsight.evidence.model import (
 )
 from ccsight.evidence.run import Failure, Run
 from ccsight.kernels.model import Kernel
+from ccsight.machines import console as consoles
 from ccsight.machines import registry, silicon
 from ccsight.machines.model import Booted, Report
-from ccsight.probes import build
+from ccsight.probes import build, fuzz, guests, life, writing
 from ccsight.probes.identity import Identity
 from ccsight.probes.runner import Probe, placed
 from ccsight.store import locked
@@ -44,6 +46,7 @@ class CellTask:
     cell: Cell
     kernel: Kernel
     seconds: float = CELL_SECONDS
+    fuzz: int = fuzz.VALUES
 
 
 @dataclass
@@ -97,18 +100,28 @@ def _capture(run: Run, task: CellTask, report: Report, deadline: Deadline) -> No
             observed = probe.observe(deadline)
         with watch.stage("sweep"):
             swept = probe.sweep(deadline)
+        with watch.stage("writes"):
+            # The boot's id is the seed: every boot tries other values, and the capture has it.
+            writes = writing.observe(probe, swept.views, identity.boot_id, task.fuzz, deadline)
+        with watch.stage("life"):
+            lived = life.observe(probe, swept.views[0].cpu or 0, deadline)
+        with watch.stage("guests"):
+            odd = guests.observe(probe, deadline)
         hardware = _hardware(task.kernel, booted, probe, watch, deadline)
         declared, papers = booted.declared(), booted.papers()
+    # Only now: a splat may have come with the last thing that the programs did.
+    console = run.console(task.cell)
     capture = Capture(
         schema=SCHEMA,
         cell=task.cell,
         kernel=_kernel_facts(task, identity),
         machine=_machine_facts(task.cell.machine, identity, booted, declared),
-        views=(*observed.views, *swept.views, *hardware),
+        views=(*observed.views, *swept.views, *lived.views, *odd, *hardware),
         register_lists=observed.register_lists,
-        writes=swept.writes,
+        writes=swept.writes + writes + lived.writes,
         programs=probe.programs,
         seconds={stage: round(spent, 3) for stage, spent in (booted.seconds | watch.seconds).items()},
+        console=consoles.observed(console, str(console.relative_to(run.folder))),
     )
     for name, content in papers.items():
         run.write(task.cell, name, content)
@@ -136,13 +149,23 @@ def _hardware(
 def _prove_declared(declared: tuple[Declared, ...], hardware: tuple[View, ...]) -> None:
     """Raise unless every CPU reads what the silicon table declares of it, where the host's kernel looked."""
     for row, view in zip(declared, hardware, strict=False):
-        for name in row.registers.keys() & view.readings.keys():
-            if view.value(name) != row.registers[name]:
+        for name, wanted in row.registers.items():
+            found = _read(view, name)
+            if found not in (None, wanted):
                 raise ProbeError(
                     f"CPU {row.cpu} does not read what the silicon table declares",
-                    evidence=f"{name} is {view.value(name) or 0:#x}, declared {row.registers[name]:#x}",
+                    evidence=f"{name} is {found:#x}, declared {wanted:#x}",
                     next_step="the plugin for silicon: machines is at fault; see silicon.json of this boot",
                 )
+
+
+def _read(view: View, name: str) -> int | None:
+    """Return what a view has of a register, or of a ``REGISTER.FIELD``; None where it was not read."""
+    register, _, field = name.partition(".")
+    value = view.value(register)
+    if value is None or not field:
+        return value
+    return REGISTERS[register].field(field).extract(value) if register in REGISTERS else None
 
 
 def prove(identity: Identity, kernel: Kernel, booted: Booted) -> None:

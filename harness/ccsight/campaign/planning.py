@@ -1,19 +1,25 @@
 """What a run promises, before anything boots. Pure: kernels and machines in, cells and cases out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
 
-from ccsight.checks import COMPARISONS, LAWS
+from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.model import Cell
 from ccsight.evidence.run import Plan, PlannedKernel, new_run_id, plan
+from ccsight.machines.registry import parse
+from ccsight.specs import Spec
 
 #: What ``ccsight compare`` and the suites take when nothing else is asked for: a kernel from before
 #: the normalization and one from after it, on a core without FEAT_CCIDX or IDC, one with IDC, one with both.
 DEFAULT_KERNELS = ("deb:6.1", "deb:6.12")
 DEFAULT_MACHINES = ("emulated:cortex-a57", "emulated:neoverse-n1", "emulated:neoverse-v1")
+
+
+#: Options of a machine that must not matter to a VM.
+_MUST_NOT_MATTER = ("mode", "mte")
 
 
 def cells_of(kernels: Iterable[str], machines: Iterable[str]) -> tuple[Cell, ...]:
@@ -24,8 +30,8 @@ def cells_of(kernels: Iterable[str], machines: Iterable[str]) -> tuple[Cell, ...
     )
 
 
-def cases_of(kernels: Sequence[str], machines: Iterable[str]) -> tuple[PlannedCase, ...]:
-    """Return every law on every cell, and every comparison on each pair of neighbouring kernels."""
+def cases_of(kernels: Sequence[str], machines: Sequence[str]) -> tuple[PlannedCase, ...]:
+    """Return every law on every cell, every agreement, every comparison on neighbouring kernels."""
     cases: list[PlannedCase] = []
     for machine in dict.fromkeys(machines):
         cells = cells_of(kernels, [machine])
@@ -35,7 +41,24 @@ def cases_of(kernels: Sequence[str], machines: Iterable[str]) -> tuple[PlannedCa
             for old, new in pairwise(cells)
             for check in sorted(COMPARISONS)
         ]
+    for one, other in twins(machines):
+        pairs = zip(cells_of(kernels, [one]), cells_of(kernels, [other]), strict=True)
+        cases += [
+            PlannedCase(check=check, cells=(a.id, b.id)) for a, b in pairs for check in sorted(AGREEMENTS)
+        ]
     return tuple(cases)
+
+
+def twins(machines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield machines that differ only in KVM's mode or in MTE: the plainest one with each of the others."""
+    groups: dict[tuple[object, ...], list[Spec]] = {}
+    for spec in map(parse, dict.fromkeys(machines)):
+        rest = tuple(option for option in spec.options if option[0] not in _MUST_NOT_MATTER)
+        groups.setdefault((spec.kind, spec.value, rest), []).append(spec)
+    for group in groups.values():
+        plainest, *others = sorted(group, key=lambda spec: len(spec.options))
+        for other in others:
+            yield plainest.text, other.text
 
 
 def plan_comparison(

@@ -19,6 +19,8 @@ from ccsight.store import locked, write_atomically
 
 #: In the folder that the workers of a session share: the path of their run.
 _POINTER = "run"
+#: Whose tests name the checks.
+_SUITES = ("suites/launch", "suites/asymmetry", "suites/userspace", "suites/reset")
 
 
 class Suite:
@@ -35,7 +37,9 @@ class Suite:
     def title(self, planned: PlannedCase) -> str:
         """Return what a case is about in words: machine and kernels."""
         cells = [cell for cell in self.run.plan.cells if cell.id in planned.cells]
-        return f"{cells[0].machine} {' to '.join(cell.kernel for cell in cells)}"
+        machines = dict.fromkeys(cell.machine for cell in cells)
+        kernels = dict.fromkeys(cell.kernel for cell in cells)
+        return f"{' and '.join(machines)} {' to '.join(kernels)}"
 
     @cached_property
     def _kernels(self) -> Mapping[str, Kernel]:
@@ -82,7 +86,7 @@ def made_by(suite: Suite | None, shared: TemporaryDirectory[str] | None) -> Run 
 def _start(options: Namespace) -> Run:
     kernels = (options.old or DEFAULT_KERNELS[0], options.new or DEFAULT_KERNELS[1])
     machines = tuple(options.on or DEFAULT_MACHINES)
-    again = ["pytest", "suites/launch", "suites/asymmetry", "--old", kernels[0], "--new", kernels[1]]
+    again = ["pytest", *_SUITES, "--old", kernels[0], "--new", kernels[1]]
     for machine in machines:
         again += ["--on", machine]
     again += ["--silicon", options.silicon] if options.silicon else []

@@ -53,6 +53,8 @@ class _Bench:
 def view_does_not_depend_on_the_cpu(capture: Capture) -> Iterator[Finding]:
     """Pinned to each CPU, moved over all of them, and as launched; what one CPU says is taken on another."""
     need_vcpus(capture)
+    if not capture.machine.cpus:
+        raise NotObserved(f"no CPU of {capture.cell.machine} was identified")
     if len(capture.machine.cpus) == 1:
         raise NotApplicable("the machine has one CPU")
     bench = _Bench(capture, observed(capture), physical(capture))
@@ -74,7 +76,8 @@ def _across(bench: _Bench, pinned: dict[int, View]) -> Iterator[Finding]:
             there = _where(readings, reading)
             if there == here:
                 continue
-            excuses = {bench.excuse(name, reference, pinned[cpu]) for cpu in there}
+            # each with each: a CPU that shows what the first does may be alike to one that does not
+            excuses = {bench.excuse(name, pinned[one], pinned[other]) for one in here for other in there}
             yield Finding(
                 subject=name,
                 where=f"{reference.vantage}, {cpu_list(here)} against {cpu_list(there)}",

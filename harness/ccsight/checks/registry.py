@@ -1,7 +1,8 @@
 """The table of checks: an id, a title, the bug class it exists for, and a pure function.
 
-A *law* yields findings about one capture; one that no known behaviour explains makes it FAIL. A
-*comparison* returns an outcome word and findings about two captures, and never fails by itself.
+A *law* yields findings about one capture; one that no known behaviour explains makes it FAIL. An
+*agreement* is a law about two captures of one kernel, on machines that must not matter. A *comparison*
+returns an outcome word and findings about two captures, and never fails by itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ class NotApplicable(CcsightError):
 
 
 LawFunction = Callable[[Capture], Iterator[Finding]]
+AgreementFunction = Callable[[Capture, Capture], Iterator[Finding]]
 ComparisonFunction = Callable[[Capture, Capture], tuple[str, tuple[Finding, ...]]]
 
 
@@ -39,6 +41,16 @@ class Law:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """A check that must hold between two machines with the same kernel."""
+
+    id: str
+    title: str
+    bug_class: str
+    judge: AgreementFunction
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A check that measures a difference between an old and a new kernel."""
 
@@ -49,6 +61,7 @@ class Comparison:
 
 
 LAWS: dict[str, Law] = {}
+AGREEMENTS: dict[str, Agreement] = {}
 COMPARISONS: dict[str, Comparison] = {}
 
 
@@ -57,6 +70,16 @@ def law(check: str, title: str, bug_class: str) -> Callable[[LawFunction], LawFu
 
     def enter(function: LawFunction) -> LawFunction:
         LAWS[check] = Law(check, title, bug_class, function)
+        return function
+
+    return enter
+
+
+def agreement(check: str, title: str, bug_class: str) -> Callable[[AgreementFunction], AgreementFunction]:
+    """Enter an agreement into the table."""
+
+    def enter(function: AgreementFunction) -> AgreementFunction:
+        AGREEMENTS[check] = Agreement(check, title, bug_class, function)
         return function
 
     return enter
@@ -72,11 +95,12 @@ def comparison(check: str, title: str, bug_class: str) -> Callable[[ComparisonFu
     return enter
 
 
-def named(check: str) -> Law | Comparison:
+def named(check: str) -> Law | Agreement | Comparison:
     """Return a check by its id. Raises UsageError with the nearest one."""
-    found = LAWS.get(check) or COMPARISONS.get(check)
+    found = LAWS.get(check) or AGREEMENTS.get(check) or COMPARISONS.get(check)
     if found is None:
-        raise UsageError(f"there is no check {check!r}", evidence=nearest(check, [*LAWS, *COMPARISONS]))
+        known = [*LAWS, *AGREEMENTS, *COMPARISONS]
+        raise UsageError(f"there is no check {check!r}", evidence=nearest(check, known))
     return found
 
 
@@ -85,7 +109,9 @@ def judge(planned: PlannedCase, captures: tuple[Capture, ...]) -> Case:
     check = named(planned.check)
     try:
         if isinstance(check, Law):
-            return _judge_law(check, planned, captures[0])
+            return _held(planned, tuple(check.judge(captures[0])))
+        if isinstance(check, Agreement):
+            return _held(planned, tuple(check.judge(captures[0], captures[1])))
         outcome, findings = check.judge(captures[0], captures[1])
     except (NotObserved, NotApplicable) as error:
         return unjudged(planned, error.status, error.fact)
@@ -94,10 +120,9 @@ def judge(planned: PlannedCase, captures: tuple[Capture, ...]) -> Case:
     )
 
 
-def _judge_law(check: Law, planned: PlannedCase, capture: Capture) -> Case:
-    findings = tuple(check.judge(capture))
-    held = [finding for finding in findings if not finding.known]
-    status = Status.FAIL if held else Status.PASS
+def _held(planned: PlannedCase, findings: tuple[Finding, ...]) -> Case:
+    """Return a law's case: a finding that nothing explains is held against the kernel."""
+    status = Status.PASS if all(finding.known for finding in findings) else Status.FAIL
     return Case(check=planned.check, cells=planned.cells, status=status, findings=findings)
 
 

@@ -21,9 +21,11 @@ from ccsight.status import ExitCode
 #: Verb -> what ``ccsight --help`` says of it, in the order a newcomer needs them.
 VERBS = {
     "compare": "Boot two kernels and show what a guest sees differently.",
+    "capture": "Boot one kernel and show what a guest sees.",
     "show": "Show a run again, from its folder.",
     "diff": "Compare two captures, offline.",
     "decode": "Take a register value apart.",
+    "explain": "Say what a register id, a VMM's message, an errno or a check means.",
     "build": "Build kernels from source, with and without patches.",
     "kernels": "List the kernels that can be had, and what the store holds.",
     "machines": "List the machines that can be asked for, and draw the caches of one.",

@@ -50,10 +50,10 @@ def compare(
     A MACHINE is emulated:MODEL, for every 64-bit CPU model that QEMU has, or silicon:NAME: an
     emulated machine whose CPUs read the cache registers of a real one (see: ccsight machines).
 
-    A difference between the kernels is measured, not judged. The exit status is 1 only when a law
-    fails on a kernel: when guest and VMM are told different things, a listed cache cannot be read,
-    cache lines contradict CTR_EL0, the view depends on the physical CPU, or a value is none that the
-    reference model knows, beyond what that kernel is known to do.
+    A difference between the kernels is measured, not judged. The exit status is 1 only when a law fails
+    on a kernel: when guest and VMM are told different things, a listed cache cannot be read, cache
+    lines contradict CTR_EL0, the view depends on the physical CPU, the console shows a splat, or a
+    value is none that the reference model knows, beyond what that kernel is known to do.
 
     \b
     Examples:

@@ -34,9 +34,12 @@ CARRIED = "carried"
 HOST = "host"
 #: When a register is written: before KVM_ARM_VCPU_INIT, after it, after the vCPU has run ...
 UNINITIALISED, FRESH, RAN = "uninitialised", "fresh", "ran"
+#: ... from an address where nothing is, after KVM_ARM_VCPU_INIT ...
+UNREADABLE = "unreadable"
 #: ... and with values that a generator of random numbers chose.
 FUZZED = "fuzzed"
-#: Moments in the life of a vCPU, after which nothing may have changed.
+#: Moments in the life of a vCPU, after which nothing may have changed since it was made and first run.
+BEFORE = "before"
 LIFE = ("cpu-on", "cpu-off-on", "second-run", "re-init", "system-reset", "beside", "late")
 
 
@@ -213,6 +216,27 @@ class MachineFacts(Record, frozen=True):
     declared: tuple[Declared, ...] = ()
 
 
+class Splat(Record, frozen=True):
+    """A complaint of the kernel on its console: of what kind, on which line it begins, its first lines."""
+
+    kind: str
+    line: int
+    text: tuple[str, ...]
+
+
+class Console(Record, frozen=True):
+    """What the host's console showed from power-on to the end of the capture.
+
+    ``file`` is in the run's folder. ``lines`` counts those that hold something: that it was read. ``mode`` is
+    KVM's word for how it runs: ``VHE``, ``Hyp nVHE``, ``Protected hVHE`` …; "" where it did not say.
+    """
+
+    file: str
+    lines: int
+    splats: tuple[Splat, ...]
+    mode: str = ""
+
+
 class Cell(Record, frozen=True):
     """A machine and a kernel, by their specs: what one boot answers for."""
 
@@ -242,6 +266,7 @@ class Capture(Record, frozen=True):
     programs: dict[str, str]  #: name -> SHA-256 of each probe and guest that ran
     seconds: dict[str, float]  #: stage -> how long it took, wall clock
     writes: tuple[Write, ...] = ()
+    console: Console | None = None
 
     @property
     def launch(self) -> tuple[View, ...]:

@@ -200,7 +200,7 @@ def find_run(results: Path, name: str = "latest") -> Run:
         return Run.open(runs[-1])
     known = ", ".join(run.name for run in runs[-3:])
     raise UsageError(
-        f"there is no run {name!r} in {results}" if runs else f"there are no runs in {results}",
+        f"there are no runs in {results}" if Path(name).name == "latest" else f"there is no run {name!r}",
         evidence=f"the newest: {known}" if known else "",
         next_step="ccsight compare",
     )

@@ -11,19 +11,23 @@ from ccsight.arm64.caches import listed
 from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.arm64.registers import SELECTORS
 from ccsight.evidence.model import Capture, Vantage
-from ccsight.kvm import known, model
+from ccsight.kvm import known, known_guests, model, writes
 from ccsight.kvm.known import Difference, Known
 
 
 @dataclass(frozen=True)
 class Behaviour:
-    """A way in which KVM shows the cache registers; ``shows`` is the model of it, where there is one."""
+    """A way in which KVM shows the cache registers; ``shows`` is the model of it, where there is one.
+
+    ``takes`` is the model of what a VMM may write.
+    """
 
     name: str
     says: str
     since: str
     source: str
     shows: model.Model | None = None
+    takes: writes.Model | None = None
     known: tuple[Known, ...] = ()
 
     @property
@@ -42,7 +46,8 @@ NATIVE = Behaviour(
     since="as Linux did up to v6.2",
     source="Linux v6.2, arch/arm64/kvm/sys_regs.c",
     shows=model.native,
-    known=known.NATIVE,
+    takes=writes.native,
+    known=known.NATIVE + known_guests.NATIVE,
 )
 
 NORMALISED = Behaviour(
@@ -51,7 +56,8 @@ NORMALISED = Behaviour(
     since="as Linux does since 7af0c2534f4c, v6.3",
     source='Linux 7af0c2534f4c ("KVM: arm64: Normalize cache configuration", in v6.3)',
     shows=model.normalised,
-    known=known.NORMALISED,
+    takes=writes.normalised,
+    known=known.NORMALISED + known_guests.NORMALISED,
 )
 
 #: No row fits. Nothing is known of it, so nothing is excused.

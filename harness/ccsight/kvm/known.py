@@ -58,20 +58,32 @@ class Known:
 
 
 def _userspace_ctr_is_sanitised(difference: Difference) -> bool:
-    """The guest's is a CPU's own; where CPUs differ without being mismatched, L1Ip may be the weakest one."""
     kept, raw = difference.values
-    clidr = difference.other.value("CLIDR_EL1")
+    return is_sanitised(kept, raw, difference.other, difference.cpus)
+
+
+def is_sanitised(kept: int | None, raw: int | None, guest: View, cpus: Physical) -> bool:
+    """Tell whether one CTR_EL0 is what the host keeps of the other, which the guest reads from its CPU.
+
+    Where CPUs differ without being mismatched, L1Ip may be the weakest one.
+    """
+    clidr = guest.value("CLIDR_EL1")
     if raw is None or clidr is None:
         return False
     alone = sanitised_ctr([(raw, clidr)])
     vipt = CTR_EL0.field("L1Ip").lo
     weakest = alone & ~CTR_EL0.field("L1Ip").mask | 2 << vipt
-    return kept == alone or (difference.cpus.differ(None, None) and kept == weakest)
+    return kept == alone or (cpus.differ(None, None) and kept == weakest)
 
 
-def _untrapped_ctr_has_only_tags_more(difference: Difference) -> bool:
-    kept, raw = difference.values
-    return raw is not None and raw & ~CTR_EL0.field("TminLine").mask == kept
+def _untrapped_ctr_is_some_cpus_own(difference: Difference) -> bool:
+    """Userspace's is the host's. Where the CPUs are not known, the guest's has but a TminLine more."""
+    (kept, raw), cpus = difference.values, difference.cpus
+    if raw is None or cpus.enhanced_traps is False or cpus.mismatched:
+        return False
+    if own := cpus.own(None, "CTR_EL0"):
+        return raw in own and kept == cpus.ctr
+    return raw & ~CTR_EL0.field("TminLine").mask == kept
 
 
 def _ioctl_cuts_to_32_bits(difference: Difference) -> bool:
@@ -164,7 +176,7 @@ def _another_cpus_size_is_refused(difference: Difference) -> bool:
     write, (origin, here) = difference.write, difference.values
     if write is None or not difference.cpus.differ(write.origin, write.cpu):
         return False
-    unchanged = write.after == difference.other.readings[difference.reading]
+    unchanged = write.after == difference.other.readings.get(difference.reading)
     return write.problem == "EINVAL" and write.value == origin != here and unchanged
 
 
@@ -223,8 +235,9 @@ NORMALISED = (
     Known(
         "CR-001",
         "CTR_EL0",
-        _untrapped_ctr_has_only_tags_more,
-        "with FEAT_EVT the guest reads CTR_EL0 untrapped (Linux c876c3f182a5, v6.5): TminLine shows",
+        _untrapped_ctr_is_some_cpus_own,
+        "with FEAT_EVT the guest reads CTR_EL0 untrapped (Linux c876c3f182a5, v6.5): L1Ip, IDC and TminLine "
+        "are the CPU's own; userspace gets the host's sanitised one",
     ),
     Known(
         "CR-003",

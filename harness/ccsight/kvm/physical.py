@@ -103,7 +103,8 @@ def physical(capture: Capture) -> Physical:
     told = {
         view.cpu: view
         for view in capture.views
-        if (view.vantage, view.phase) == (Vantage.USERSPACE, PINNED) and view.cpu is not None
+        if (view.vantage, view.phase) == (Vantage.USERSPACE, PINNED)
+        if view.cpu is not None and view.cpu < len(capture.machine.cpus)
     }
     return Physical(tuple(_cpus(capture)), told, capture.machine.cpu_features)
 

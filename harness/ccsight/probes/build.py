@@ -1,6 +1,7 @@
 """Compiles ``guests/`` once per source and compiler: the probe ``ccprobe``, and an image of each bare guest.
 
-A new source file needs nothing here: ``vmm/*.c`` make the probe, each ``bare/*.c`` a guest of its own.
+A new source file needs nothing here: ``vmm/*.c`` make the probe, each ``bare/*.c`` a guest of its own;
+a ``bare/*.S`` is one that stands on nothing of ours.
 """
 
 import hashlib
@@ -82,10 +83,12 @@ def _compile(source: Path, folder: Path, prefix: str, deadline: Deadline) -> Non
     probe = _sources(source, "vmm/*.c")
     _run([f"{prefix}gcc", *_PROBE_FLAGS, "-o", str(folder / PROBE), *probe], source, deadline)
     common = _sources(source, "bare/common/*.[cS]")
-    for guest in _sources(source, "bare/*.c"):
+    guests = {guest: [*common, guest] for guest in _sources(source, "bare/*.c")}
+    guests |= {guest: [guest] for guest in _sources(source, "bare/*.S")}
+    for guest, parts in guests.items():
         linked = folder / f"{Path(guest).stem}.elf"
         image = linked.with_suffix(".img")
-        _run([f"{prefix}gcc", *_GUEST_FLAGS, "-o", str(linked), *common, guest], source, deadline)
+        _run([f"{prefix}gcc", *_GUEST_FLAGS, "-o", str(linked), *parts], source, deadline)
         _run([f"{prefix}objcopy", "-O", "binary", "-j", ".image", str(linked), str(image)], source, deadline)
         linked.unlink()
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, ProbeError
 from ccsight.evidence.model import View
 from ccsight.machines.model import Host
 from ccsight.probes import hardware
+from ccsight.probes import script as scripts
 from ccsight.probes.build import PROBE
 from ccsight.probes.identity import Identity, identity
 from ccsight.probes.stream import STREAM_MAX, Stream, parse
@@ -27,6 +29,8 @@ Keep = Callable[[str, bytes], None]
 
 VIEW_GUEST = "view.img"
 SWEEP_GUEST = "sweep.img"
+#: Under this name every script lies on the host, one after the other.
+_SCRIPT = "script"
 #: How ccprobe ends when it has sent a stream: all was observed, or the stream says what was not.
 _SENT = (0, 1)
 #: Seconds of a vCPU's run after which ccprobe ends a guest that spins; an emulated host needs far below one.
@@ -67,13 +71,25 @@ class Probe:
         """Return what was seen and written on each physical CPU. Raises as ``observe`` does."""
         return swept(self._run(["sweep", self._path(SWEEP_GUEST), str(_GUEST_SECONDS)], deadline))
 
+    def script(self, name: str, script: scripts.Script, deadline: Deadline) -> scripts.Results:
+        """Return what came of each step of a script; ``name`` is what its stream is kept under.
+
+        Raises as ``observe`` does.
+        """
+        place = self._path(_SCRIPT)
+        with NamedTemporaryFile("w") as file:
+            file.write(script.text(self._path("")))
+            file.flush()
+            self.host.push(Path(file.name), place, deadline, mode=0o600)
+        return scripts.results(self._run(["script", place, str(_GUEST_SECONDS)], deadline, name), script)
+
     def _path(self, name: str) -> str:
         return f"{self.place}-{name}"
 
-    def _run(self, arguments: list[str], deadline: Deadline) -> Stream:
+    def _run(self, arguments: list[str], deadline: Deadline, name: str = "") -> Stream:
         done = self.host.run([self._path(PROBE), *arguments], deadline, limit=STREAM_MAX)
-        self.keep(f"{arguments[0]}.stream", done.stdout)
-        source = f"{PROBE} {arguments[0]}"
+        self.keep(f"{name or arguments[0]}.stream", done.stdout)
+        source = f"{PROBE} {arguments[0]} {name}".strip()
         if done.returncode not in _SENT:
             raise ProbeError(
                 f"{source} ended with status {done.returncode} on the machine",
@@ -91,7 +107,7 @@ def placed(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterator
     The names have a random part: no other run, and no other user of a real machine, meets them.
     """
     place = f"/tmp/ccsight-{secrets.token_hex(8)}"  # noqa: S108 - pushed whole, under a name nobody can guess
-    names = (PROBE, VIEW_GUEST, SWEEP_GUEST)
+    names = (PROBE, *sorted(path.name for path in folder.glob("*.img")))
     programs = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     try:
         for name in names:
@@ -99,4 +115,4 @@ def placed(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterator
         yield Probe(host, place, programs, keep)
     finally:
         with suppress(CcsightError):  # what happened inside matters more, and the names are unique
-            host.run(["rm", "-f", *(f"{place}-{name}" for name in names)], deadline)
+            host.run(["rm", "-f", *(f"{place}-{name}" for name in (*names, _SCRIPT))], deadline)

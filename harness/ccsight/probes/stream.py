@@ -14,7 +14,7 @@ from ccsight.evidence.model import Hex
 
 VERSION = 1
 LINE_MAX = 512
-LINES_MAX = 5120
+LINES_MAX = 32768
 #: No longer stream can be well-formed: its lines, "@begin" and "@end".
 STREAM_MAX = (LINES_MAX + 2) * LINE_MAX
 

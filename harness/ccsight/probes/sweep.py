@@ -10,7 +10,15 @@ from itertools import permutations
 
 from ccsight.evidence.model import CARRIED, MOVED, PINNED, Reading, Vantage, View, Write
 from ccsight.probes.stream import Line, Stream, refuse
-from ccsight.probes.views import READINGS, READINGS_EL0, exception, guest_body, guest_stream, require_kvm
+from ccsight.probes.views import (
+    READINGS,
+    READINGS_EL0,
+    exception,
+    guest_body,
+    guest_stream,
+    require_kvm,
+    userspace_reading,
+)
 
 PROGRAM = "sweep"
 #: From as many CPUs values are carried at most: the first of each kind, by what userspace reads there.
@@ -74,16 +82,21 @@ def round_readings(stream: Stream) -> tuple[dict[str, Reading], dict[str, Readin
 
     The stream is the guest's own, as ccprobe passes it on, or as QEMU's console shows it.
     """
+    return regs_readings(guest_body(stream, "sweep", _VCPU), stream.source)
+
+
+def regs_readings(lines: Iterable[Line], source: str) -> tuple[dict[str, Reading], dict[str, Reading]]:
+    """Return EL1's and EL0's readings from all ``regs`` lines of a round of any guest that sends them."""
     values: dict[str, list[Reading]] = {"1": [], "0": []}
-    for line in guest_body(stream, "sweep", _VCPU):
+    for line in lines:
         if line.kind != "regs" or line.values.get("el") not in values:
             line.refuse("does not belong into a round of the guest")
         line.keys("el", "at", "values")
         known = values[line.values["el"]]
         if line.count("at") != len(known):
             line.refuse("is not the next piece of its list")
-        known += [_read_in_guest(item) for item in line.items("values")]
-    return _named(stream, values["1"], READINGS), _named(stream, values["0"], READINGS_EL0)
+        known += [read_in_guest(item) for item in line.items("values")]
+    return _named(source, values["1"], READINGS), _named(source, values["0"], READINGS_EL0)
 
 
 def _visits(lines: Iterable[Line]) -> list[_Visit]:
@@ -118,7 +131,7 @@ def _require_itinerary(head: Line, visits: Sequence[_Visit]) -> None:
 def _views(visit: _Visit) -> tuple[View, View, View]:
     line, phase, cpu = visit.line, visit.line.values["phase"], visit.cpu
     source = f"{line.source}, guest on CPU {cpu}, {phase}"
-    userspace = [_read_by_userspace(item, "values") for item in line.items("values")]
+    userspace = [userspace_reading(item, "values") for item in line.items("values")]
     if len(userspace) != len(READINGS):
         line.refuse(f"has {len(userspace)} values, not {len(READINGS)}")
     el1, el0 = round_readings(guest_stream(visit.said, source))
@@ -133,19 +146,14 @@ def _views(visit: _Visit) -> tuple[View, View, View]:
     )
 
 
-def _named(stream: Stream, values: list[Reading], names: tuple[str, ...]) -> dict[str, Reading]:
+def _named(source: str, values: list[Reading], names: tuple[str, ...]) -> dict[str, Reading]:
     if len(values) != len(names):
-        refuse(stream.source, f"has {len(values)} values where {len(names)} were expected")
+        refuse(source, f"has {len(values)} values where {len(names)} were expected")
     return dict(zip(names, values, strict=True))
 
 
-def _read_by_userspace(item: Line, key: str) -> Reading:
-    if item.values[key].startswith("E"):
-        return Reading(problem=item.errno(key))
-    return Reading(value=item.hex(key))
-
-
-def _read_in_guest(item: Line) -> Reading:
+def read_in_guest(item: Line) -> Reading:
+    """Return an item of a list that a guest sent as its ``values``."""
     if item.values["values"].startswith("!"):
         esr = Line(item.source, item.kind, item.number, {"esr": item.values["values"][1:]})
         return exception(esr.hex("esr"))
@@ -193,7 +201,7 @@ def _write(line: Line) -> Write:
         name=line.values["name"],
         value=line.hex("value"),
         problem=line.errno() if problem else "",
-        after=_read_by_userspace(line, "after"),
+        after=userspace_reading(line, "after"),
         cpu=line.count("cpu"),
         origin=line.count("origin"),
     )

@@ -98,6 +98,22 @@ def exception(esr: int) -> Reading:
     return Reading(problem=_EXCEPTIONS.get(esr >> _EC_SHIFT & 0x3F, f"ESR {esr:#x}"))
 
 
+def guest_reading(line: Line, keys: tuple[str, ...]) -> Reading:
+    """Return what a guest read, from a ``reg`` line with these keys before the name."""
+    if "esr" in line.values:
+        line.keys(*keys, "name", "esr")
+        return exception(line.hex("esr"))
+    line.keys(*keys, "name", "value")
+    return Reading(value=line.hex("value"))
+
+
+def userspace_reading(line: Line, key: str) -> Reading:
+    """Return what KVM_GET_ONE_REG gave: a value, or the name of an errno in its place."""
+    if line.values.get(key, "").startswith("E"):
+        return Reading(problem=line.errno(key))
+    return Reading(value=line.hex(key))
+
+
 def require_kvm(stream: Stream) -> None:
     """Raise NoKvm when the stream says that /dev/kvm could not be opened."""
     problems = [kvm_problem(line) for line in _of(stream, "kvm")]
@@ -154,11 +170,7 @@ def _reading(line: Line, keys: tuple[str, ...]) -> Reading:
     if "errno" in line.values:
         line.keys(*keys, "name", "errno")
         return Reading(problem=line.errno())
-    if "esr" in line.values:
-        line.keys(*keys, "name", "esr")
-        return exception(line.hex("esr"))
-    line.keys(*keys, "name", "value")
-    return Reading(value=line.hex("value"))
+    return guest_reading(line, keys)
 
 
 def _register_list(stream: Stream, vcpu: int) -> RegisterList:

@@ -20,6 +20,7 @@ from ccsight.arm64.caches import human_size, listed
 from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.evidence.cases import Case, Finding, PlannedCase
 from ccsight.evidence.model import (
+    CARRIED,
     SCHEMA,
     Capture,
     Cell,
@@ -37,7 +38,7 @@ from ccsight.kvm.behaviour import observed
 from ccsight.kvm.meaning import caches
 from ccsight.report.cpus import groups
 from ccsight.report.model import Result
-from ccsight.report.wording import behaviours, meaning
+from ccsight.report.wording import behaviours, meaning, measures
 from ccsight.status import Status, exit_code
 
 
@@ -198,7 +199,7 @@ def _machine(result: Result, machine: str) -> Machine:
         sides.append(_shown(capture) if capture else Shown(cell=cell, failure=lost.get(cell)))
     sides += [None] * (2 - len(sides))
     cases = result.cases_of(machine)
-    comparisons = tuple(case for case in cases if len(case.cells) > 1)
+    comparisons = tuple(case for case in cases if measures(case))
     return Machine(
         machine=machine,
         old=sides[0],
@@ -209,7 +210,7 @@ def _machine(result: Result, machine: str) -> Machine:
             CpuGroup(cpus=group.cpus, core=group.core, midr=Hex(group.midr)) for group in groups(present)
         ),
         comparisons=comparisons,
-        laws=tuple(case for case in cases if len(case.cells) == 1),
+        laws=tuple(case for case in cases if not measures(case)),
     )
 
 
@@ -233,7 +234,7 @@ def _shown(capture: Capture) -> Shown:
         behaviour=observed(capture).name,
         caches=_caches(guest) if guest else (),
         views=capture.views,
-        writes=capture.writes,
+        writes=tuple(write for write in capture.writes if write.phase == CARRIED),
         registers_listed=None if ids is None else len(ids),
         ccsidr_listed=None if ids is None else sum(ccsidr_selector(kvm_id) is not None for kvm_id in ids),
         seconds=capture.seconds,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ccsight.arm64.caches import Layout, geometry, listed
 from ccsight.arm64.registers import base_name, ccsidr, in_short
-from ccsight.evidence.model import CARRIED, HOST, PINNED, Capture, Reading, Vantage, View
+from ccsight.evidence.model import CARRIED, HOST, MOVED, PINNED, Capture, Reading, Vantage, View
 from ccsight.kvm.meaning import describe
 from ccsight.kvm.physical import PhysicalCpu, cpu_list, physical, whole
 from ccsight.report.rows import Row, Shown
@@ -71,7 +71,11 @@ def groups(captures: Sequence[Capture]) -> tuple[Group, ...]:
 
 
 def _look(capture: Capture, cpu: PhysicalCpu) -> object:
-    views = {(view.vantage, view.phase): view.readings for view in capture.views if view.cpu == cpu.number}
+    views = {
+        (view.vantage, view.phase): view.readings
+        for view in capture.views
+        if view.cpu == cpu.number and view.phase in (HOST, PINNED, MOVED)  # where all CPUs were looked at
+    }
     return cpu.kind, dict(cpu.registers), views
 
 
@@ -127,7 +131,7 @@ def _rows(name: str, capture: Capture, all_groups: Sequence[Group]) -> Iterator[
             told = _sides(by_group, source, register)
             if told != guest and any(side.value for side in told):
                 yield Row(source, told, 2)
-    if capture.writes:
+    if any(write.phase == CARRIED for write in capture.writes):
         sides = tuple(Shown(refused(capture, group) or "takes all") for group in all_groups)
         yield Row("carried there", sides, 1)
 

@@ -52,7 +52,7 @@ def document(result: Result) -> bytes:
 
 
 def _test(result: Result, machine: str, case: Case, seconds: float) -> TestCase:
-    kernels = " → ".join(result.cell(cell).kernel for cell in case.cells)
+    kernels = " → ".join(dict.fromkeys(result.cell(cell).kernel for cell in case.cells))
     test = TestCase(
         name=printable(f"{case.check} {title(case.check)} [{kernels}]"),
         classname=f"ccsight.{slug(machine)}",

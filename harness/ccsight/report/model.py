@@ -26,11 +26,6 @@ class Result:
         """The worst status of all planned cases."""
         return summarise(case.status for case in self.cases)
 
-    def comparison(self, check: str, machine: str) -> Case | None:
-        """Return a comparison's case for a machine, old kernel against new."""
-        old, new = (self.plan.cell(machine, kernel.spec).id for kernel in self.plan.kernels[:2])
-        return next((case for case in self.cases if case.check == check and case.cells == (old, new)), None)
-
     def cell(self, cell_id: str) -> Cell:
         """Return a planned cell by its id."""
         return next(cell for cell in self.plan.cells if cell.id == cell_id)
@@ -52,10 +47,8 @@ class Result:
         )
 
     def cases_of(self, machine: str) -> tuple[Case, ...]:
-        """Return the cases that look at a machine, in the plan's order."""
-        return tuple(
-            case for case in self.cases if machine in {self.cell(cell).machine for cell in case.cells}
-        )
+        """Return a machine's cases, in the plan's order; one about two machines is the second one's."""
+        return tuple(case for case in self.cases if self.cell(case.cells[-1]).machine == machine)
 
     @classmethod
     def of(cls, run: Run) -> "Result":

@@ -14,7 +14,17 @@ from ccsight.report.model import Result
 from ccsight.report.rows import Row, Shown, machine_rows
 from ccsight.report.seen import SAYS, Seen, seen
 from ccsight.report.sight import DECLARED
-from ccsight.report.wording import QUIET, SUBJECTS, behaviours, bug_class, meaning, title, version, where
+from ccsight.report.wording import (
+    QUIET,
+    SUBJECTS,
+    behaviours,
+    bug_class,
+    meaning,
+    measures,
+    title,
+    version,
+    where,
+)
 from ccsight.status import Status
 
 
@@ -111,7 +121,7 @@ def judged(result: Result, case: Case) -> Judged:
     word = case.outcome or case.status
     quiet = case.outcome in QUIET
     tone = _TONES.get(case.status, "good" if quiet else "caution")
-    said = meaning(case) if len(case.cells) > 1 else (case.reason,) if case.reason else ()
+    said = meaning(case) if measures(case) else (case.reason,) if case.reason else ()
     return Judged(
         case=case,
         title=title(case.check),
@@ -142,8 +152,8 @@ def _machine(result: Result, machine: str) -> Machine:
         rows=machine_rows(captures) if captures else (),
         by_cpu=tuple(_by_cpu(result, captures)),
         cpu_sentences=_cpu_sentences(result, captures),
-        laws=tuple(case for case in cases if len(case.case.cells) == 1),
-        comparisons=tuple(case for case in cases if len(case.case.cells) > 1),
+        laws=tuple(case for case in cases if not measures(case.case)),
+        comparisons=tuple(case for case in cases if measures(case.case)),
     )
 
 

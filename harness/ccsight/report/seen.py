@@ -29,7 +29,7 @@ class Register:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one vantage saw, of all vCPUs that agree, on all physical CPUs where it was looked CPU by CPU."""
+    """What one vantage saw, of all vCPUs and in all phases that agree, on the CPUs where it looked."""
 
     vantage: str
     place: str
@@ -39,7 +39,7 @@ class Seen:
 
 
 def seen(capture: Capture) -> Iterator[Seen]:
-    """Yield each view once, with all the vCPUs of which it is true."""
+    """Yield each view once, with all the vCPUs and phases of which it is true."""
     layout = Layout.of(next((view.value("ID_AA64MMFR2_EL1") or 0 for view in capture.launch), 0))
     left = list(capture.views)
     while left:
@@ -50,7 +50,7 @@ def seen(capture: Capture) -> Iterator[Seen]:
             vantage=SAYS[first.vantage],
             place=_place(same),
             program=first.program,
-            phase=first.phase,
+            phase=", ".join(dict.fromkeys(view.phase for view in same)),
             registers=tuple(_registers(first, layout)),
         )
 
@@ -62,12 +62,7 @@ def _place(views: list[View]) -> str:
 
 
 def _alike(view: View, other: View) -> bool:
-    return (view.vantage, view.program, view.phase, view.readings) == (
-        other.vantage,
-        other.program,
-        other.phase,
-        other.readings,
-    )
+    return (view.vantage, view.program, view.readings) == (other.vantage, other.program, other.readings)
 
 
 def _registers(view: View, layout: Layout) -> Iterator[Register]:

@@ -23,6 +23,7 @@ from ccsight.report.wording import (
     gathered,
     known,
     meaning,
+    measures,
     same_code,
     title,
     unexplained,
@@ -130,9 +131,9 @@ def _machine(result: Result, machine: str, verbose: bool) -> Iterator[Block]:
         yield _table([capture for _, capture in present], [label for label, _ in present], verbose)
         yield from _by_cpu(present)
     if len(present) == len(seen):
-        yield Line()
-        cases = [case for case in result.cases_of(machine) if len(case.cells) > 1]
-        yield _comparisons(cases, _named(present))
+        cases = [case for case in result.cases_of(machine) if measures(case)]
+        measured = _comparisons(cases, _named(present))
+        yield from (Line(), measured) if measured.rows else ()
 
 
 def _lost(cell: Cell, failure: Failure) -> Iterator[Block]:
@@ -243,7 +244,7 @@ def _footer(result: Result) -> Iterator[Block]:
     yield Flow(
         (
             spans(*laws),
-            spans(f"comparisons {counts.done} done"),
+            *([spans(f"comparisons {counts.done} done")] if len(result.plan.kernels) > 1 else []),
             spans(("report ", Tone.DIM), str(result.folder / "report.html")),
             spans(("details ", Tone.DIM), f"ccsight show {result.folder} -v"),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from ccsight.arm64.registers import in_short
-from ccsight.checks import named
+from ccsight.checks import AGREEMENTS, named
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import Case, Finding
 from ccsight.evidence.model import Capture, Cell
@@ -56,8 +56,14 @@ def bug_class(check: str) -> str:
 def where(result: Result, case: Case) -> str:
     """Return a case's machine and kernels: ``emulated:max, deb:6.1 → deb:6.12``."""
     cells = [result.cell(cell) for cell in case.cells]
-    machines = list(dict.fromkeys(cell.machine for cell in cells))
-    return f"{' and '.join(machines)}, {' → '.join(cell.kernel for cell in cells)}"
+    machines = dict.fromkeys(cell.machine for cell in cells)
+    kernels = dict.fromkeys(cell.kernel for cell in cells)
+    return f"{' and '.join(machines)}, {' → '.join(kernels)}"
+
+
+def measures(case: Case) -> bool:
+    """Tell whether a case is a comparison's, which is shown with its outcome; also one that is no more."""
+    return len(case.cells) > 1 and case.check not in AGREEMENTS
 
 
 def meaning(case: Case) -> tuple[str, ...]:

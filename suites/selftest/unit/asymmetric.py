@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from recorded import STREAMS, capture
+from recorded import STREAMS, capture, lived, odd, writes
 
 from ccsight.arm64.kvm_ids import of_ccsidr
 from ccsight.evidence.model import (
     CARRIED,
+    FRESH,
     HOST,
     LAUNCH,
     MOVED,
@@ -21,6 +22,7 @@ from ccsight.evidence.model import (
     View,
     Write,
 )
+from ccsight.kvm.written import PROGRAM
 from ccsight.probes import sweep
 from ccsight.probes.hardware import views as hardware_views
 from ccsight.probes.stream import parse
@@ -92,12 +94,15 @@ def rk3588_native() -> Capture:
         for view in found.views
         if (view.phase, view.cpu) == (PINNED, 2)
     ]
-    real = m2_native()
+    real, life = m2_native(), lived("rk3588", "6.1")
     lists = tuple(
         msgspec.structs.replace(each, ids=(*each.ids, Hex(of_ccsidr(4)))) for each in real.register_lists
     )
     seen = msgspec.structs.replace(
-        real, views=(*launch, *found.views), writes=found.writes, register_lists=lists
+        real,
+        views=(*launch, *found.views, *life.views, *odd("rk3588", "6.1")),
+        writes=found.writes + writes("rk3588", "6.1") + life.writes,
+        register_lists=lists,
     )
     return declared(seen, [own(core) for core in (CORTEX_A55, CORTEX_A55, CORTEX_A76, CORTEX_A76)])
 
@@ -181,9 +186,12 @@ def _machine(
     for phase in (PINNED, MOVED):
         for cpu in (*range(len(cores)), *[0] * (phase == MOVED)):
             views += _views(phase, 0, cpu, told[cpu], seen[cpu])
+    views += odd("neoverse-n1", series)  # which has no AArch32 at EL1 either
+    life = lived("neoverse-n1", series)  # on one CPU, so it is the same on all machines
+    views += life.views
     cpus = tuple(Cpu(midr=Hex(midr), revidr=Hex(0)) for midr in _BIG_LITTLE)
     machine = msgspec.structs.replace(real.machine, cpus=cpus, cpu_features=features)
-    return msgspec.structs.replace(real, views=tuple(views), machine=machine, writes=())
+    return msgspec.structs.replace(real, views=tuple(views), machine=machine, writes=life.writes)
 
 
 def _views(
@@ -225,4 +233,19 @@ def _carried(swept: Capture, problem: str) -> Capture:
         for name, reading in told[origin].readings.items()
         if reading.value is not None
     ]
-    return msgspec.structs.replace(swept, writes=tuple(writes))
+    return msgspec.structs.replace(swept, writes=(*swept.writes, *writes, _same_again(told[0])))
+
+
+def _same_again(told: View) -> Write:
+    """Write to a VM that is just made what it has: every kernel takes that."""
+    ctr = told.readings["CTR_EL0"]
+    return Write(
+        vcpu=0,
+        program=PROGRAM,
+        phase=FRESH,
+        name="CTR_EL0",
+        value=ctr.value,
+        problem="",
+        after=ctr,
+        cpu=told.cpu,
+    )

@@ -1,5 +1,7 @@
 """Captures from streams that were recorded on real boots, and ways to bend them."""
 
+import gzip
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -9,14 +11,21 @@ from ccsight.evidence.model import (
     SCHEMA,
     Capture,
     Cell,
+    Console,
     Hex,
     KernelFacts,
     MachineFacts,
     Reading,
     Substrate,
     Vantage,
+    View,
+    Write,
+    from_json,
 )
+from ccsight.kvm.lives import SIZES, Life
+from ccsight.probes import guests, life
 from ccsight.probes.identity import identity
+from ccsight.probes.script import results
 from ccsight.probes.stream import parse
 from ccsight.probes.sweep import swept
 from ccsight.probes.views import observed
@@ -32,6 +41,7 @@ def capture(model: str, series: str) -> Capture:
     who = identity(parse((folder / "identity.stream").read_bytes(), "identity"))
     seen = observed(parse((folder / "view.stream").read_bytes(), "view"))
     everywhere = swept(parse((folder / "sweep.stream").read_bytes(), "sweep"))
+    living = lived(model, series)
     cell = Cell(machine=f"emulated:{model}", kernel=f"deb:{series}")
     return Capture(
         schema=SCHEMA,
@@ -53,12 +63,46 @@ def capture(model: str, series: str) -> Capture:
             cpus=who.cpus,
             cpu_features=who.cpu_features,
         ),
-        views=seen.views + everywhere.views,
+        views=seen.views + everywhere.views + living.views + odd(model, series),
         register_lists=seen.register_lists,
         programs={},
         seconds={},
-        writes=everywhere.writes,
+        writes=everywhere.writes + writes(model, series) + living.writes,
+        console=Console(file=f"consoles/{cell.id}-1.log", lines=312, splats=()),
     )
+
+
+@cache
+def odd(model: str, series: str) -> tuple[View, ...]:
+    """Return what the guests with odd questions saw in a boot of the same machine."""
+    asked = guests.guests()
+    said = parse((STREAMS / f"{model}-{series}" / "guests.stream").read_bytes(), "guests")
+    return guests.views(asked, results(said, asked.script))
+
+
+@cache
+def writes(model: str, series: str) -> tuple[Write, ...]:
+    """Return what was written in a boot of the same machine: the whole table, and 300 random values."""
+    packed = (STREAMS / f"{model}-{series}" / "writes.json.gz").read_bytes()
+    return from_json(gzip.decompress(packed), tuple[Write, ...])
+
+
+@cache
+def lived(model: str, series: str) -> life.Lived:
+    """Return the lives of vCPUs in a boot of the same machine."""
+    smallest, *larger = (Life(size, overridden=True) for size in SIZES)
+    scripts = {
+        "life": [*(Life(size, overridden=False) for size in SIZES), smallest],
+        "life-overridden": larger,
+    }
+    found = life.Lived((), ())
+    for name, lives in scripts.items():
+        path = STREAMS / f"{model}-{series}" / f"{name}.stream.gz"
+        if path.exists():
+            asked, read = life.script(lives, 0)
+            part = read(results(parse(gzip.decompress(path.read_bytes()), name), asked))
+            found = life.Lived(found.views + part.views, found.writes + part.writes)
+    return found
 
 
 def bent(capture: Capture, vantage: Vantage, vcpu: int, **readings: int | str | None) -> Capture:

@@ -53,19 +53,23 @@ def _packages(kernel: str) -> tuple[Package, ...]:
     return (Package(name=f"linux-image-{release}", version=version, sha256="77" * 32),)
 
 
-def result_of(captures: list[Capture], failures: dict[Cell, Failure] | None = None) -> Result:
-    """Judge captures as a run over their machines and both kernels would."""
+def result_of(
+    captures: list[Capture],
+    failures: dict[Cell, Failure] | None = None,
+    kernels: tuple[str, ...] = (OLD, NEW),
+) -> Result:
+    """Judge captures as a run over their machines and the kernels would."""
     failures = failures or {}
     machines = dict.fromkeys([*(c.cell.machine for c in captures), *(cell.machine for cell in failures)])
-    cells = tuple(Cell(machine=machine, kernel=kernel) for machine in machines for kernel in (OLD, NEW))
+    cells = tuple(Cell(machine=machine, kernel=kernel) for machine in machines for kernel in kernels)
     by_cell = {capture.cell.id: capture for capture in captures}
     planned = [PlannedCase(check=check, cells=(cell.id,)) for cell in cells for check in sorted(LAWS)]
     for machine in machines:
-        pair = tuple(Cell(machine=machine, kernel=kernel).id for kernel in (OLD, NEW))
-        planned += [PlannedCase(check=check, cells=pair) for check in sorted(COMPARISONS)]
+        pair = tuple(Cell(machine=machine, kernel=kernel).id for kernel in kernels)
+        planned += [PlannedCase(check=check, cells=pair) for check in sorted(COMPARISONS) if len(pair) > 1]
     failed = {cell.id: failure for cell, failure in failures.items()}
     return Result(
-        plan=_plan(tuple(machines), cells, tuple(planned)),
+        plan=_plan(tuple(machines), cells, tuple(planned), kernels),
         folder=FOLDER,
         cases=tuple(judged(case, by_cell, failed) for case in planned),
         captures=by_cell,
@@ -73,7 +77,9 @@ def result_of(captures: list[Capture], failures: dict[Cell, Failure] | None = No
     )
 
 
-def _plan(machines: tuple[str, ...], cells: tuple[Cell, ...], cases: tuple[PlannedCase, ...]) -> Plan:
+def _plan(
+    machines: tuple[str, ...], cells: tuple[Cell, ...], cases: tuple[PlannedCase, ...], specs: tuple[str, ...]
+) -> Plan:
     kernels = tuple(
         PlannedKernel(
             spec=kernel,
@@ -83,11 +89,11 @@ def _plan(machines: tuple[str, ...], cells: tuple[Cell, ...], cases: tuple[Plann
             packages=_packages(kernel),
             pin=f"{kernel}={_RELEASES[kernel][1]}",
         )
-        for kernel in (OLD, NEW)
+        for kernel in specs
     )
     return plan(
         run_id="2026-11-22-081201-7f3a",
-        argv=("ccsight", "compare", OLD, NEW),
+        argv=("ccsight", "compare" if len(specs) > 1 else "capture", *specs),
         kernels=kernels,
         machines=machines,
         cells=cells,
@@ -98,6 +104,15 @@ def _plan(machines: tuple[str, ...], cells: tuple[Cell, ...], cases: tuple[Plann
 def good() -> Result:
     """Three machines, everything observed, every law holds."""
     return result_of([sample(machine, kernel) for machine in MACHINES for kernel in (OLD, NEW)])
+
+
+def alone() -> Result:
+    """One kernel on a machine with CPUs of two kinds and on one without, as ``ccsight capture`` has it."""
+    cells = [
+        ("silicon:apple-m2", asymmetric.declared(asymmetric.m2_native())),
+        (MACHINES[2], capture(MACHINES[2].partition(":")[2], "6.1")),
+    ]
+    return result_of([placed(seen, machine, OLD) for machine, seen in cells], kernels=(OLD,))
 
 
 def troubled() -> Result:

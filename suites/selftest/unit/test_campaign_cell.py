@@ -56,12 +56,18 @@ def test_hardware_that_reads_what_is_declared_is_taken():
     cell._prove_declared(seen.machine.declared, views)
 
 
-def test_hardware_that_reads_something_else_is_an_error_of_ours():
+@pytest.mark.parametrize(
+    ("name", "wanted", "words"),
+    [
+        ("CCSIDR_EL1[2]", 0x1A, "CCSIDR_EL1[2] is 0x73ffe07b, declared 0x1a"),
+        ("ID_AA64MMFR2_EL1.CCIDX", 1, "ID_AA64MMFR2_EL1.CCIDX is 0x0, declared 0x1"),
+    ],
+)
+def test_hardware_that_reads_something_else_is_an_error_of_ours(name, wanted, words):
     seen = looked_into(declared(m2_native()))
     views = tuple(view for view in seen.views if view.vantage is Vantage.HARDWARE)
     rows = list(seen.machine.declared)
-    other = rows[2].registers | {"CCSIDR_EL1[2]": Hex(0x1A)}
-    rows[2] = msgspec.structs.replace(rows[2], registers=other)
+    rows[2] = msgspec.structs.replace(rows[2], registers=rows[2].registers | {name: Hex(wanted)})
     with pytest.raises(ProbeError, match="CPU 2 does not read") as raised:
         cell._prove_declared(tuple(rows), views)
-    assert "CCSIDR_EL1[2] is 0x73ffe07b, declared 0x1a" in raised.value.evidence
+    assert words in raised.value.evidence

@@ -13,6 +13,8 @@ from ccsight.kvm.behaviour import NATIVE, NORMALISED, UNKNOWN, observed
 from ccsight.status import Status
 
 GUEST, USERSPACE = Vantage.GUEST, Vantage.USERSPACE
+#: Laws about the views of a launch or a sweep; the others look at something else.
+OF_VIEWS = sorted(LAWS.keys() - {"CR-004", "CR-005", "CR-017"})
 
 
 def verdict(check, *captures):
@@ -28,7 +30,8 @@ def held(case):
 @pytest.mark.parametrize("model", MODELS)
 def test_laws_pass_on_real_kernels(model, series, check):
     case = verdict(check, capture(model, series))
-    judged = Status.SKIP if check == "CR-018" else Status.PASS  # nobody asked the CPUs themselves
+    skipped = check == "CR-018" or (check == "CR-011" and model != "cortex-a57")
+    judged = Status.SKIP if skipped else Status.PASS  # nobody asked the CPUs themselves; there is no AArch32
     assert (case.status, held(case)) == (judged, set())
 
 
@@ -37,7 +40,8 @@ def test_laws_pass_on_real_kernels(model, series, check):
 @pytest.mark.parametrize("model", ["neoverse-n1", "neoverse-v1"])
 def test_laws_pass_on_real_kernels_whose_cpus_are_known(model, series, check):
     case = verdict(check, with_hardware(model, series))
-    assert (case.status, held(case)) == (Status.PASS, set())
+    judged = Status.SKIP if check == "CR-011" else Status.PASS  # there is no AArch32
+    assert (case.status, held(case)) == (judged, set())
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -126,7 +130,7 @@ def test_laws_miss_when_nobody_looked(check, vantage):
     assert case.reason
 
 
-@pytest.mark.parametrize("check", sorted(LAWS))
+@pytest.mark.parametrize("check", [check for check in OF_VIEWS if check not in ("CR-011", "CR-012")])
 def test_laws_miss_when_a_size_was_never_read(check):
     case = verdict(check, bent(with_hardware("neoverse-n1", "6.1"), GUEST, 1, CCSIDR_EL1_1=None))
     assert case.status is Status.MISS
@@ -137,7 +141,7 @@ def test_cr010_misses_a_line_that_could_not_be_read():
     assert case.status is Status.MISS
 
 
-@pytest.mark.parametrize("check", [*sorted(LAWS), *sorted(COMPARISONS)])
+@pytest.mark.parametrize("check", [*OF_VIEWS, *sorted(COMPARISONS)])
 def test_a_vcpu_that_only_one_side_saw_is_a_miss(check):
     real = capture("neoverse-n1", "6.1")
     lists = real.register_lists[:1]
@@ -162,7 +166,7 @@ def test_cr014_names_the_vcpu_whose_list_differs():
     assert {finding.where for finding in case.findings} == {"vCPU 1"}
 
 
-@pytest.mark.parametrize("check", sorted(LAWS))
+@pytest.mark.parametrize("check", OF_VIEWS)
 def test_laws_miss_without_any_view(check):
     nothing = msgspec.structs.replace(capture("neoverse-n1", "6.1"), views=())
     assert verdict(check, nothing).status is Status.MISS

@@ -10,6 +10,7 @@ import pytest
 from recorded import capture
 
 from ccsight.campaign.planning import plan_comparison
+from ccsight.checks import COMPARISONS, LAWS
 from ccsight.errors import EvidenceError, NoSpace, UsageError
 from ccsight.evidence.cases import Case
 from ccsight.evidence.model import Capture, Hex, Reading, View, from_json, slug, to_json
@@ -34,8 +35,8 @@ def run(tmp_path) -> Run:
 def test_the_plan_holds_every_law_of_every_cell_and_every_comparison(run):
     keys = [case.key for case in run.plan.cases]
     assert len(run.plan.cells) == 2
-    assert len([key for key in keys if "→" not in key]) == 2 * 5
-    assert [key[:6] for key in keys if "→" in key] == ["CR-009", "CR-014", "CR-015"]
+    assert len([key for key in keys if "→" not in key]) == 2 * len(LAWS)
+    assert [key[:6] for key in keys if "→" in key] == sorted(COMPARISONS)
     assert len(set(keys)) == len(keys)
 
 
@@ -91,6 +92,8 @@ def test_the_newest_run_is_found_and_unknown_ones_are_named(tmp_path, run):
     assert run.plan.id in caught.value.evidence
     with pytest.raises(UsageError, match="no runs"):
         find_run(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="there is no run 'no-such-run'"):
+        find_run(tmp_path / "elsewhere", "no-such-run")
 
 
 def test_results_that_cannot_be_written(tmp_path, run):

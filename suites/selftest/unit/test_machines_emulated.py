@@ -39,6 +39,8 @@ def test_a_spec_says_what_is_asked_for():
         ("emulated:max,modules=no", "on or off"),
         ("emulated:max,mode=hvhe", "nvhe or protected"),
         ("emulated:max,memory=64", "from 256"),
+        ("emulated:neoverse-v1,mte=on", "has no MTE"),
+        ("silicon:rk3588,mte=on", "neoverse-n2, max"),
     ],
 )
 def test_a_bad_spec_is_a_usage_error(text, message):

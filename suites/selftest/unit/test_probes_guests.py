@@ -14,15 +14,17 @@ from ccsight.errors import ToolMissing
 from ccsight.evidence.model import PINNED, Hex, Reading, Vantage, View
 from ccsight.paths import data_dir
 from ccsight.probes import build, sweep
+from ccsight.probes.script import Script
 from ccsight.probes.stream import LINE_MAX, LINES_MAX, parse
 
 #: Reads a mode and bytes, and gives them to the part of the probe that the mode names.
 HARNESS = r"""
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ccprobe.h"
+#include "script.h"
 
 static void put(const char *line, unsigned int length)
 {
@@ -65,9 +67,32 @@ static void send_pairs(struct wire *wire, const unsigned char *kinds, size_t cpu
     }
 }
 
+/* A line of a script: cut into pieces, or refused. */
+static void send_step(struct wire *wire, char *line, size_t count)
+{
+    struct step step;
+
+    line[count] = '\0';
+    if (!parse_step(line, &step)) {
+        wire_error(wire, "malformed-step");
+        wire_send(wire);
+        return;
+    }
+    wire_line(wire, "step");
+    wire_str(wire, "what", step_name(step.what));
+    wire_dec(wire, "slot", step.slot);
+    wire_dec(wire, "vcpu", step.vcpu);
+    wire_dec(wire, "amount", step.amount);
+    for (unsigned int i = 0; i < step.count; i++)
+        wire_hex(wire, i ? "value" : "id", step.numbers[i]);
+    if (step.path)
+        wire_str(wire, "path", step.path);
+    wire_send(wire);
+}
+
 int main(int argc, char **argv)
 {
-    static unsigned char input[1 << 20];
+    static unsigned char input[8 << 20];
     static struct wire wire;
     struct console console = { .wire = &wire, .vcpu = 1 };
     size_t count = fread(input, 1, sizeof(input), stdin), length = 0;
@@ -91,6 +116,11 @@ int main(int argc, char **argv)
             wire_text(&wire, "build-id", (const char *)id, length);
     } else if (argc == 2 && !strcmp(argv[1], "cpus")) {
         send_cpu_list(&wire, exact, count);
+    } else if (argc == 2 && !strcmp(argv[1], "step")) {
+        send_step(&wire, exact, count);
+    } else if (argc == 2 && !strcmp(argv[1], "values")) {
+        for (size_t i = 0; i < count; i++)
+            console_value(&console, input[i]);
     } else if (argc == 2 && !strcmp(argv[1], "pairs")) {
         send_pairs(&wire, input, count);
     } else if (argc == 2 && !strcmp(argv[1], "features")) {
@@ -104,7 +134,7 @@ int main(int argc, char **argv)
 """
 
 
-PORTABLE = ("notes.c", "console.c", "cpus.c", "pairs.c", "features.c", "files.c", "errors.c")
+PORTABLE = ("notes.c", "console.c", "cpus.c", "pairs.c", "features.c", "files.c", "errors.c", "step.c")
 
 
 @pytest.fixture(scope="session")
@@ -176,6 +206,12 @@ def test_what_a_guest_says_is_passed_on_as_it_is(harness, content):
 )
 def test_a_guest_that_says_too_much_is_stopped(harness, content, what):
     assert harness("console", content, status=1)[-1].values["what"] == what
+
+
+def test_values_that_a_guest_sends_are_passed_on_and_bounded(harness):
+    lines = harness("values", bytes(range(200)))
+    assert [line.hex("value") for line in lines] == list(range(200))
+    assert harness("values", bytes(513), status=1)[-1].values["what"] == "guest-says-too-much"
 
 
 def note(owner: bytes, kind: int, content: bytes) -> bytes:
@@ -300,6 +336,79 @@ def test_the_parser_expects_the_pairs_that_the_probe_chooses(harness, kinds):
     assert pairs_of(harness, bytes(kinds)) == expected
 
 
+def everything() -> Script:
+    """Return a script with each kind of step."""
+    script = Script()
+    script.pin(1023)
+    script.unpin()
+    script.vm(8, slot=1)
+    script.late_vcpu(slot=1)
+    script.init(7, off=True, features=0xFFFFFFFF, slot=1)
+    script.load("sweep", slot=1)
+    script.start(7, slot=1)
+    script.get(7)
+    script.get_id(7, (1 << 64) - 1)
+    script.list(7)
+    script.set(7, 0x6030000000100000, 0)
+    script.set_bad_pointer(7, 0)
+    script.run(0, 0x201)
+    script.drop(slot=1)
+    return script
+
+
+def test_every_step_that_a_script_has_is_understood(harness):
+    script = everything()
+    for step in script.steps:
+        (line,) = harness("step", step.text("here/x-").encode())
+        what, *arguments = step.words
+        assert line.values["what"] == what
+        said = list(line.values.values())
+        assert {argument for argument in arguments if argument != "0"} <= set(said)
+        assert line.values.get("path", "") == ("here/x-sweep.img" if step.image else "")
+        assert ("slot", "1") not in line.values.items() or "1" in arguments
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        " ",
+        "nonsense 0",
+        "vm",
+        "vm 0",
+        "vm 0 1 2",
+        "vm 0 1 ",
+        "vm  0 1",
+        " vm 0 1",
+        "vm 2 1",
+        "vm -1 1",
+        "vm 0 0x1",
+        "vm 0 1234567",
+        "get 0 8",
+        "init 0 0 4",
+        "init 0 0 0x",
+        "init 0 0 0x12345678123456781",
+        "init 0 0 0xG",
+        "init 0 0 0xA",
+        "load 0 ",
+        "load 0 a b",
+        "unpin 0",
+        "set 0 0 0x1",
+        "set 0 0 0x1 0x2 0x3",
+    ],
+)
+def test_what_is_no_step_is_an_error(harness, line):
+    (said,) = harness("step", line.encode(), status=1)
+    assert said.values == {"what": "malformed-step"}
+
+
+@_RELAXED
+@given(st.sampled_from(everything().steps), st.integers(0, 40), st.binary(max_size=24))
+def test_broken_steps_are_survived(harness, step, place, content):
+    line = step.text("x-").encode()
+    harness("step", line[:place] + content + line[place + len(content) :], status=None)
+
+
 FIRST = b"<6>[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x411fd402]\n"
 LOG = (
     b"<6>[    0.000000][    T0] CPU features: detected: Mismatched cache type (CTR_EL0)\n"
@@ -346,7 +455,7 @@ def test_programs_are_built_once_and_reproducibly(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
     second = build.built(Deadline(60))
     assert second.name == first.name
-    assert {path.name for path in first.iterdir()} >= {"ccprobe", "view.img", "sweep.img"}
+    assert {path.name for path in first.iterdir()} >= {"ccprobe", "view.img", "aarch32.img"}
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
         assert str(tmp_path).encode() not in path.read_bytes()

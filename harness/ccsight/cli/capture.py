@@ -1,0 +1,60 @@
+"""``ccsight capture``: one kernel on machines, and what a guest sees there."""
+
+import os
+from pathlib import Path
+
+import click
+
+from ccsight.campaign.planning import DEFAULT_MACHINES
+from ccsight.cli.options import json_option, out_option, silicon_option, verbose_option
+
+
+@click.command()
+@click.argument("kernel")
+@click.option(
+    "--on",
+    "machines",
+    multiple=True,
+    metavar="MACHINE",
+    help="Machine to boot it on; any number of times. "
+    f"[default: {', '.join(machine.partition(':')[2] for machine in DEFAULT_MACHINES)}, emulated]",
+)
+@silicon_option
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs")
+@click.option("--dry-run", is_flag=True, help="Print the plan and how many boots it takes.")
+@out_option
+@json_option
+@verbose_option
+def capture(
+    kernel: str,
+    machines: tuple[str, ...],
+    silicon: Path | None,
+    workers: int,
+    dry_run: bool,
+    results: Path,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Boot one KERNEL, show what a guest sees, and judge the laws; compare captures later.
+
+    KERNEL and MACHINE are what compare takes. The run's folder is one like any other: show reads it,
+    diff compares its captures with those of another run, compare --resume finishes it.
+
+    \b
+    Examples:
+      ccsight capture deb:6.12 --on emulated:neoverse-n1
+      ccsight capture tree:linux --on silicon:rk3588 --json
+      ccsight diff results/RUN-A/captures/CELL/1 results/RUN-B/captures/CELL/1
+    """
+    from ccsight.campaign import compare as job
+    from ccsight.machines.silicon import load
+
+    again = ["ccsight", "capture", kernel]
+    for machine in machines:
+        again += ["--on", machine]
+    again += ["--silicon", str(silicon)] if silicon else []
+    request = job.Request((kernel,), machines or DEFAULT_MACHINES, tuple(again), load(silicon))
+    if dry_run:
+        return job.show_plan(request, as_json=as_json)
+    run, kernels = job.start(results, request)
+    return job.carry_out(run, kernels, job.Manner(workers, as_json, verbose))

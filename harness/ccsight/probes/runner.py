@@ -6,6 +6,7 @@ for is for the caller to judge.
 
 import hashlib
 import secrets
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class Probe:
         return scripts.results(self._run(["script", place, str(_GUEST_SECONDS)], deadline, name), script)
 
     def _path(self, name: str) -> str:
-        return f"{self.place}-{name}"
+        return f"{self.place}/{name}"
 
     def _run(self, arguments: list[str], deadline: Deadline, name: str = "") -> Stream:
         done = self.host.run([self._path(PROBE), *arguments], deadline, limit=STREAM_MAX)
@@ -104,15 +105,33 @@ def placed(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterator
     """Put the programs of ``folder`` (see ``build.built``) on a host; leaving removes them.
 
     ``keep`` is given every stream as it came, under the name of a file, before anybody looks into it.
-    The names have a random part: no other run, and no other user of a real machine, meets them.
+    They go as one archive. The name has a random part: no other run, and no other user of a real machine,
+    meets it.
     """
     place = f"/tmp/ccsight-{secrets.token_hex(8)}"  # noqa: S108 - pushed whole, under a name nobody can guess
     names = (PROBE, *sorted(path.name for path in folder.glob("*.img")))
     programs = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    bundle = f"{place}.tar"
     try:
-        for name in names:
-            host.push(folder / name, f"{place}-{name}", deadline)
+        with NamedTemporaryFile() as file:
+            with tarfile.open(fileobj=file, mode="w") as archive:
+                for name in names:
+                    archive.add(folder / name, name)
+            file.flush()
+            host.push(Path(file.name), bundle, deadline, mode=0o600)
+        _unpack(host, bundle, place, deadline)
         yield Probe(host, place, programs, keep)
     finally:
-        with suppress(CcsightError):  # what happened inside matters more, and the names are unique
-            host.run(["rm", "-f", *(f"{place}-{name}" for name in (*names, _SCRIPT))], deadline)
+        with suppress(CcsightError):  # what happened inside matters more, and the name is unique
+            host.run(["rm", "-rf", place, bundle], deadline)
+
+
+def _unpack(host: Host, bundle: str, place: str, deadline: Deadline) -> None:
+    """Lay the programs out in a folder of their own: every file sent by itself would cost a round trip."""
+    done = host.run(["sh", "-c", 'mkdir -m 700 "$1" && tar -xf "$0" -C "$1"', bundle, place], deadline)
+    if done.returncode:
+        raise ProbeError(
+            f"the probe cannot be unpacked on the machine: status {done.returncode}",
+            evidence=done.stderr.decode(errors="replace")[-500:].strip(),
+            next_step="it needs a shell, tar, and room in /tmp",
+        )

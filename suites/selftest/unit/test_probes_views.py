@@ -1,5 +1,6 @@
 """From streams that real machines sent to evidence; and what is refused although it is well-formed."""
 
+import tarfile
 from dataclasses import dataclass, field
 
 import pytest
@@ -212,16 +213,25 @@ class FakeHost:
 
     says: dict[str, Completed]
     files: set[str] = field(default_factory=set)
+    bundled: list[str] = field(default_factory=list)
+    unpacks: int = 0
 
     def run(self, argv, deadline, *, limit=0):
         if argv[0] == "rm":
-            self.files -= set(argv[2:])
+            gone = tuple(argv[2:])
+            self.files = {name for name in self.files if not name.startswith(gone)}
             return Completed(tuple(argv), 0, b"", b"")
+        if argv[0] == "sh":
+            assert argv[3] in self.files
+            self.files |= {f"{argv[4]}/{name}" for name in self.bundled}
+            return Completed(tuple(argv), self.unpacks, b"", b"tar: its words")
         assert argv[0] in self.files
         return self.says[argv[1]]
 
     def push(self, local, remote, deadline, *, mode=0o755):
         self.files.add(remote)
+        with tarfile.open(local) as archive:
+            self.bundled = archive.getnames()
 
     def fetch(self, remote, deadline, *, limit=0):
         raise HostLost("not asked for")
@@ -242,6 +252,17 @@ def said(raw: bytes, status: int = 0) -> Completed:
     return Completed(("ccprobe",), status, raw, b"some words")
 
 
+def test_a_machine_that_cannot_unpack_the_probe_is_told(folder):
+    host = FakeHost({}, unpacks=2)
+    with (
+        pytest.raises(ProbeError, match="cannot be unpacked") as raised,
+        runner.placed(host, folder, Deadline(5), _forget),
+    ):
+        pytest.fail("nothing is there to run")
+    assert raised.value.evidence == "tar: its words"
+    assert host.files == set()
+
+
 def test_the_runner_brings_back_what_was_said_and_leaves_nothing(folder):
     raws = {name: recorded("cortex-a57-6.1", name) for name in ("identity", "view", "sweep")}
     host = FakeHost({name: said(raw) for name, raw in raws.items()})
@@ -251,7 +272,7 @@ def test_the_runner_brings_back_what_was_said_and_leaves_nothing(folder):
         assert probe.observe(Deadline(5)) == observed(parse(raws["view"], "test"))
         assert probe.sweep(Deadline(5)) == swept(parse(raws["sweep"], "test"))
         assert set(probe.programs) == {"ccprobe", "view.img", "sweep.img"}
-        assert len(host.files) == 3
+        assert len(host.files) == 4  # and the archive that they came in
     assert not host.files
     assert kept == {f"{name}.stream": raw for name, raw in raws.items()}
 

@@ -136,7 +136,7 @@ CONTROLS = (
     ),
     Control("CR-011-aarch32-ctr", A57, "CTR_EL0", "EL1 reads 0x8444c004, AArch32 0x8440c004"),
     Control("CR-011-el0-ctr-of-the-cpu", N1, "CTR_EL0", "EL1 reads 0x9444c004, EL0 0x8444c004", ("CR-018",)),
-    Control("CR-012-ccsidr2-reads-zero", V1, "CCSIDR2_EL1", "ends in 0x0 instead of UNDEF"),
+    Control("CR-012-ccsidr2-reads-zero", V1, "CCSIDR2_EL1", "ends in 0x0 instead of UNDEF or TRAPPED"),
     Control(
         "CR-012-csselr-loses-ind",
         N1,

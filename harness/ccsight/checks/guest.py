@@ -3,8 +3,16 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ccsight.arm64.registers import SELECTORS, ccsidr
-from ccsight.checks.registry import NotApplicable, NotObserved, law, need, need_reading, need_vcpus
+from ccsight.arm64.registers import ID_AA64MMFR2_EL1, SELECTORS, ccsidr
+from ccsight.checks.registry import (
+    NotApplicable,
+    NotObserved,
+    law,
+    need,
+    need_reading,
+    need_value,
+    need_vcpus,
+)
 from ccsight.evidence import guests
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.guests import AARCH32_GUEST, SELECTORS_GUEST, SETWAY_GUEST
@@ -144,13 +152,19 @@ def _selected(bench: _Bench, view: View, selectors: Iterable[int]) -> Iterator[F
 def _refused(bench: _Bench, el1: View, el0: View) -> Iterator[Finding]:
     for register in guests.READ_ONLY:
         yield from _ends_as(bench, el1, guests.write_of(register), _UNDEFINED)
-    yield from _ends_as(bench, el1, guests.CCSIDR2, _UNDEFINED)
+    yield from _ends_as(bench, el1, guests.CCSIDR2, _no_such_id_register(bench))
     yield from _ends_as(bench, el1, "DCZID_EL0")
     yield from _ends_as(bench, el0, "DCZID_EL0")
     yield from _ends_as(bench, el0, "CTR_EL0")
     yield from _ends_as(bench, el0, guests.UCT_0, ("TRAPPED",))
     for register in ("CLIDR_EL1", "CCSIDR_EL1"):
         yield from _ends_as(bench, el0, register, _REFUSED)
+
+
+def _no_such_id_register(bench: _Bench) -> tuple[str, ...]:
+    """Return how reading an ID register that is not there may end: with FEAT_IDST, it says what it was."""
+    mmfr2 = need_value(need(bench.capture, Vantage.GUEST, 0), "ID_AA64MMFR2_EL1")
+    return _REFUSED if ID_AA64MMFR2_EL1.field("IDS").extract(mmfr2) else _UNDEFINED
 
 
 def _loops(bench: _Bench) -> Iterator[Finding]:

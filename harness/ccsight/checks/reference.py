@@ -6,8 +6,8 @@ from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.checks.registry import NotApplicable, NotObserved, law, need_reading, need_vcpus
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import LAUNCH, MOVED, PINNED, Capture, Reading, View
-from ccsight.kvm.behaviour import Behaviour, observed
-from ccsight.kvm.physical import MISMATCHED, Physical, cpu_list, physical
+from ccsight.kvm.behaviour import NATIVE, Behaviour, observed
+from ccsight.kvm.physical import MISMATCHED, Physical, by_guests, by_userspace, cpu_list, physical
 
 _PHASES = (LAUNCH, PINNED, MOVED)
 
@@ -24,23 +24,27 @@ def behaviour_is_the_models(capture: Capture) -> Iterator[Finding]:
     if behaviour.shows is None:
         yield _unknown(capture)
         return
-    _need_physical(capture, cpus)
+    cpus = _known(capture, behaviour, cpus)
     yield from _mismatch(cpus)
     for view in capture.views:
         if view.phase in _PHASES:
             yield from _unlike_the_model(behaviour, cpus, view)
 
 
-def _need_physical(capture: Capture, cpus: Physical) -> None:
-    """Raise unless CTR_EL0 and CLIDR_EL1 of every physical CPU are known: the model is made of them."""
+def _known(capture: Capture, behaviour: Behaviour, cpus: Physical) -> Physical:
+    """Return the CPUs with what the model is made of: their own registers, else what leaks of them."""
     unknown = [cpu.number for cpu in cpus.cpus if not {"CTR_EL0", "CLIDR_EL1"} <= cpu.registers.keys()]
-    if len(unknown) == len(cpus.cpus):
+    if not unknown:
+        return cpus
+    if len(unknown) < len(cpus.cpus):
+        raise NotObserved(f"what {cpu_list(unknown)} of {capture.cell.machine} holds is not known")
+    leaked = by_guests(cpus, capture) if behaviour is NATIVE else by_userspace(cpus)
+    if leaked is None:
         raise NotApplicable(
             "what the physical CPUs hold is not known: the host's kernel was not asked (that takes a kernel "
-            "that is built here), and no silicon table declares it"
+            "that is built here), no silicon table declares it, and KVM traps what guests read"
         )
-    if unknown:
-        raise NotObserved(f"what {cpu_list(unknown)} of {capture.cell.machine} holds is not known")
+    return leaked
 
 
 def _unknown(capture: Capture) -> Finding:

@@ -5,7 +5,7 @@ declares. What a guest or a VMM was shown is no source: that is what gets judged
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -43,11 +43,15 @@ class PhysicalCpu:
 
 @dataclass(frozen=True)
 class Physical:
-    """A host's CPUs; what a VMM was ``told`` on each, by number; the features in the kernel's log, if any."""
+    """A host's CPUs; what a VMM was ``told`` on each, by number; the features in the kernel's log, if any.
+
+    ``kept_ctr`` is CTR_EL0 as the host's kernel keeps it, where that is known and the CPUs' own are not.
+    """
 
     cpus: tuple[PhysicalCpu, ...]
     told: Mapping[int, View]
     features: tuple[str, ...] | None
+    kept_ctr: int | None = None
 
     def own(self, cpu: int | None, reading: str) -> tuple[int, ...]:
         """Return what a register holds on a CPU, or with None on any; nothing unless all of it is known."""
@@ -63,8 +67,8 @@ class Physical:
 
     @cached_property
     def ctr(self) -> int | None:
-        """CTR_EL0 as the host's kernel keeps it, where every CPU's registers are known."""
-        return sanitised_ctr(self._cache_types) if self._cache_types else None
+        """CTR_EL0 as the host's kernel keeps it, where that or every CPU's registers are known."""
+        return sanitised_ctr(self._cache_types) if self._cache_types else self.kept_ctr
 
     @cached_property
     def first_mismatch(self) -> int | None:
@@ -109,6 +113,40 @@ def physical(capture: Capture) -> Physical:
     return Physical(tuple(_cpus(capture)), told, capture.machine.cpu_features)
 
 
+def by_guests(cpus: Physical, capture: Capture) -> Physical | None:
+    """Return a host of which nothing is known, with what untrapped guests read on each CPU as its registers.
+
+    For kernels that show the physical CPU. None where they trap instead, or the log does not say.
+    """
+    views = {
+        view.cpu: view for view in capture.views if (view.vantage, view.phase) == (Vantage.GUEST, PINNED)
+    }
+    if cpus.mismatched is not False or not all(cpu.number in views for cpu in cpus.cpus):
+        return None
+    found = {number: _values(view) for number, view in views.items() if number is not None}
+    return replace(
+        cpus,
+        cpus=tuple(replace(cpu, source="guests'", registers=found[cpu.number]) for cpu in cpus.cpus),
+    )
+
+
+def by_userspace(cpus: Physical) -> Physical | None:
+    """Return a host of which nothing is known, with the CTR_EL0 that a VMM is told.
+
+    For kernels that make everything of that. None where it is not the same on all CPUs.
+    """
+    told = {view.value("CTR_EL0") for view in cpus.told.values()}
+    ctr = told.pop() if len(told) == 1 else None
+    if ctr is None:
+        return None
+    return replace(cpus, kept_ctr=ctr, cpus=tuple(replace(cpu, source="userspace's") for cpu in cpus.cpus))
+
+
+def _values(view: View) -> dict[str, int]:
+    found = {name: reading.value for name, reading in view.readings.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _cpus(capture: Capture) -> Iterator[PhysicalCpu]:
     hardware = {view.cpu: view for view in capture.views if view.vantage is Vantage.HARDWARE}
     declared = {row.cpu: row for row in capture.machine.declared}
@@ -116,8 +154,7 @@ def _cpus(capture: Capture) -> Iterator[PhysicalCpu]:
         row, view = declared.get(number), hardware.get(number)
         registers = whole(row.registers) if row else {}
         if view:
-            found = {name: reading.value for name, reading in view.readings.items()}
-            registers = {name: value for name, value in found.items() if value is not None}
+            registers = _values(view)
         yield PhysicalCpu(
             number=number,
             core=row.core if row else core_name(cpu.midr),

@@ -322,11 +322,33 @@ def test_cr018_takes_the_mismatch_from_the_registers_where_the_log_is_lost():
     assert verdict("CR-018", msgspec.structs.replace(seen, machine=machine)).status is Status.PASS
 
 
-@pytest.mark.parametrize("series", SERIES)
-def test_cr018_does_not_apply_where_the_cpus_are_not_known(series):
-    case = verdict("CR-018", capture("neoverse-n1", series))
+def test_cr018_does_not_apply_where_the_cpus_are_not_known():
+    case = verdict("CR-018", mismatched_native())
     assert case.status is Status.SKIP
     assert "not known" in case.reason
+    assert verdict("CR-018", logged(capture("neoverse-n1", "6.1"), *MISMATCHED)).status is Status.SKIP
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_cr018_goes_by_untrapped_guests_where_nobody_asked_the_cpus(model):
+    real = capture(model, "6.1")
+    assert verdict("CR-018", real).status is Status.PASS
+    told = verdict("CR-018", bent(real, GET, 0, CTR_EL0=0x8444C003))
+    assert (told.status, {subject for subject, _ in held(told)}) == (Status.FAIL, {"CTR_EL0"})
+    assert "by guests' values" in told.findings[0].said
+    moved = verdict("CR-018", swept_bent(real, GUEST, 1, MOVED, CLIDR_EL1=0x123))
+    assert (moved.status, {subject for subject, _ in held(moved)}) == (Status.FAIL, {"CLIDR_EL1"})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_cr018_goes_by_what_a_vmm_is_told_where_all_is_made_of_it(model):
+    real = capture(model, "6.12")
+    assert verdict("CR-018", real).status is Status.PASS
+    shown = verdict("CR-018", bent(real, GUEST, 1, CLIDR_EL1=0x0A200023))
+    assert (shown.status, {subject for subject, _ in held(shown)}) == (Status.FAIL, {"CLIDR_EL1"})
+    assert "by userspace's values" in shown.findings[0].said
+    unlike = swept_bent(real, GET, 1, CTR_EL0=0x8444C003)
+    assert verdict("CR-018", unlike).status is Status.SKIP
 
 
 def test_cr018_misses_when_only_some_cpus_are_known():

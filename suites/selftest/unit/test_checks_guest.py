@@ -218,6 +218,12 @@ def test_cr012_fails_on_aarch32(readings):
     assert held(case) == {(next(iter(readings)), "guest_aarch32, vCPU 0")}
 
 
+def test_cr012_knows_feat_idst():
+    """With ID_AA64MMFR2_EL1.IDS, as Neoverse V1 has it, an ID register that is not there may say which it was."""
+    seen = odd(capture("neoverse-v1", "6.12"), SELECTORS_GUEST, EL1, {"CCSIDR2_EL1": "TRAPPED"})
+    assert verdict("CR-012", seen).status is Status.PASS
+
+
 def test_cr012_takes_the_bit_of_a_tag_cache_that_is_kept_or_not():
     for value, status in ((0, Status.PASS), (0x10, Status.PASS), (0x11, Status.FAIL)):
         seen = odd(capture(ARM32, "6.12"), SELECTORS_GUEST, EL1, {"CSSELR_EL1<=16": value})

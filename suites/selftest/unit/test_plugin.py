@@ -69,10 +69,11 @@ def test_a_capture_that_is_not_there_fails_its_tests_as_miss(run, workers):
 
 
 def test_a_law_that_does_not_apply_is_skipped(run):
-    """CR-018: nobody asked these CPUs what they hold."""
-    done = pytest_on(run, "suites/asymmetry")
+    """CR-011: most cores have no AArch32 at EL1."""
+    done = pytest_on(run, "suites/launch")
     assert done.returncode == 0, done.stdout
-    assert "6 passed, 6 skipped" in done.stdout
+    assert f"{SKIPPED} skipped" in done.stdout
+    assert "there is no AArch32" in pytest_on(run, "suites/launch", "-rs").stdout
 
 
 def test_nothing_selected_is_a_failure(run):

@@ -100,7 +100,7 @@ def test_a_failed_law_comes_first(shown):
     assert text.index("FAIL  CR-001") < text.index(MACHINES[0])
     assert "userspace gets 0x9200003, the guest 0xa200023" in text
     assert "captures/emulated_cortex-a72--deb_6.12/1/capture.json" in text
-    assert f"2 fail  {len(LAWS) + len(COMPARISONS)} missing" in text
+    assert f"3 fail  {len(LAWS) + len(COMPARISONS)} missing" in text
 
 
 def test_the_vcpu_that_differs_has_a_row(shown):

@@ -219,7 +219,7 @@ def test_cr012_fails_on_aarch32(readings):
 
 
 def test_cr012_knows_feat_idst():
-    """With ID_AA64MMFR2_EL1.IDS, as Neoverse V1 has it, an ID register that is not there may say which it was."""
+    """With ID_AA64MMFR2_EL1.IDS, as on Neoverse V1, an ID register that is not there may say what it was."""
     seen = odd(capture("neoverse-v1", "6.12"), SELECTORS_GUEST, EL1, {"CCSIDR2_EL1": "TRAPPED"})
     assert verdict("CR-012", seen).status is Status.PASS
 

@@ -155,7 +155,7 @@ CONTROLS = (
     Control(
         "CR-014-csselr-not-listed",
         N1,
-        "1 registers lost",
+        "1 register lost",
         "CSSELR_EL1; a VMM that restores every saved register, as QEMU does, refuses to go",
         outcomes={"CR-009": "same", "CR-014": "shrank", "CR-015": "same"},
     ),

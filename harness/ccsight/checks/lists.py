@@ -38,7 +38,7 @@ def _ids(capture: Capture, vcpu: int) -> frozenset[int]:
 
 def _finding(verb: str, ids: list[int], direction: str, where: str) -> Finding:
     return Finding(
-        subject=f"{len(ids)} registers {verb}",
+        subject=f"{len(ids)} register{'' if len(ids) == 1 else 's'} {verb}",
         where=where,
         said=f"{in_short(map(name, ids))}; a VMM that restores every saved register, as QEMU does, "
         f"refuses to go from {direction}",

@@ -87,7 +87,7 @@ def _lists(one: Capture, other: Capture, vcpu: int) -> Iterator[Finding]:
         more = _ids(lister, vcpu) - _ids(lacking, vcpu)
         if more:
             yield Finding(
-                subject=f"{len(more)} registers",
+                subject=f"{len(more)} register{'' if len(more) == 1 else 's'}",
                 where=f"vCPU {vcpu}",
                 said=f"{in_short(map(register_name, sorted(more)))}: listed on {lister.cell.machine}, "
                 f"not on {lacking.cell.machine}",

@@ -44,7 +44,8 @@ def _topology(old: View, new: View) -> Iterator[str]:
         come = [name for name in after if name not in before]
         parts = [f"{', '.join(gone)} gone"] if gone else []
         parts += [f"{', '.join(come)} new"] if come else []
-        count = f"{_count(len(before))} become {len(after)}" if len(before) != len(after) else "other caches"
+        verb = "becomes" if len(before) == 1 else "become"
+        count = f"{_count(len(before))} {verb} {len(after)}" if len(before) != len(after) else "other caches"
         yield f"new guests find another cache topology: {count} ({'; '.join(parts)})"
     sized = [name for name, shape in before.items() if shape and not shape.is_fabricated]
     if sized and not any(shape and not shape.is_fabricated for shape in after.values()):

@@ -100,7 +100,7 @@ def test_what_tags_add_is_known(order):
     case = verdict(*(on(PLAIN), tagged)[::order])
     assert case.status is Status.PASS
     assert {bool(finding.known) for finding in case.findings} == {True}
-    assert {finding.subject for finding in case.findings} == {"CLIDR_EL1", "1 registers"}
+    assert {finding.subject for finding in case.findings} == {"CLIDR_EL1", "1 register"}
 
 
 def test_what_only_resembles_tags_is_not_known():

@@ -10,7 +10,7 @@ import pytest
 from command import Said, ccsight
 
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import Capture, Vantage, from_json
+from ccsight.evidence.model import CARRIED, MOVED, PINNED, Capture, Vantage, from_json
 from ccsight.evidence.run import find_run
 from ccsight.machines.overrides import Met
 from ccsight.store import locked
@@ -134,8 +134,8 @@ def test_unlike_cpus_have_their_own_midr(capture):
 @pytest.mark.parametrize("machine", UNLIKE)
 def test_the_old_kernel_refuses_what_another_cluster_gave(capture, machine):
     """QEMU's "failed to boot CPU1" (QEMU issue 1595): CCSIDRs read on one cluster are set on another."""
-    writes = capture(machine, OLD).writes
-    refused = {(write.origin, write.cpu, write.name) for write in writes if write.problem == "EINVAL"}
+    carried = [write for write in capture(machine, OLD).writes if write.phase == CARRIED]
+    refused = {(write.origin, write.cpu, write.name) for write in carried if write.problem == "EINVAL"}
     for selector in range(3):
         assert (0, 2, f"CCSIDR_EL1[{selector}]") in refused
         assert (2, 0, f"CCSIDR_EL1[{selector}]") in refused
@@ -144,10 +144,11 @@ def test_the_old_kernel_refuses_what_another_cluster_gave(capture, machine):
 @pytest.mark.parametrize("machine", UNLIKE)
 def test_the_new_kernel_takes_it_and_shows_the_same_everywhere(capture, machine):
     seen = capture(machine, NEW)
-    assert seen.writes
-    assert not [write for write in seen.writes if write.problem]
+    carried = [write for write in seen.writes if write.phase == CARRIED]
+    assert carried
+    assert not [write for write in carried if write.problem]
     for vantage in (Vantage.USERSPACE, Vantage.GUEST, Vantage.GUEST_EL0):
-        views = [view for view in seen.views if view.vantage is vantage and view.cpu is not None]
+        views = [view for view in seen.views if view.vantage is vantage and view.phase in (PINNED, MOVED)]
         assert {view.cpu for view in views} == {0, 1, 2, 3}
         assert len({tuple(view.readings.items()) for view in views}) == 1
 
@@ -157,7 +158,7 @@ def test_the_old_kernel_s_guest_reads_the_cpu_it_runs_on(capture):
     guest = {
         view.cpu: view.value("CCSIDR_EL1[0]")
         for view in seen.views
-        if view.vantage is Vantage.GUEST and view.cpu is not None
+        if view.vantage is Vantage.GUEST and view.phase == PINNED
     }
     assert guest == {0: 0x700FE03A, 1: 0x700FE03A, 2: 0x701FE03A, 3: 0x701FE03A}
 

@@ -50,7 +50,6 @@ bool take_step(struct script *script, unsigned int number, const struct step *st
 
 /* writes.c: what moves with a write */
 void look_before_write(struct slot *slot);
-void look_after_write(struct wire *wire, struct slot *slot, unsigned int written, uint64_t id,
-		      bool taken);
+void look_after_write(struct wire *wire, struct slot *slot, unsigned int written, uint64_t id);
 
 #endif /* CCPROBE_SCRIPT_H */

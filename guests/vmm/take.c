@@ -115,7 +115,7 @@ static void set(struct script *script, unsigned int number, const struct step *s
 	problem = step->what == STEP_SET ? set_id(script->vcpu, id, step->numbers[1]) :
 					   set_id_from_nowhere(script->vcpu, id);
 	after = get_id(script->vcpu, id);
-	look_after_write(script->wire, script->slot, step->vcpu, id, !problem);
+	look_after_write(script->wire, script->slot, step->vcpu, id);
 	begin_result(script, number, step);
 	add_problem(script, problem);
 	wire_key(script->wire, "after");

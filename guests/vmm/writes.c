@@ -31,15 +31,10 @@ static void send_moved(struct wire *wire, unsigned int vcpu, unsigned int index,
 	wire_send(wire);
 }
 
-/*
- * Say what moved, but for the register that was written. Looking is nearly all that a
- * write costs: what one that was refused did to another vCPU is seen after the next that was taken.
- */
-void look_after_write(struct wire *wire, struct slot *slot, unsigned int written, uint64_t id, bool taken)
+/* Say what moved, but for the register that was written. */
+void look_after_write(struct wire *wire, struct slot *slot, unsigned int written, uint64_t id)
 {
 	for (unsigned int vcpu = 0; vcpu < slot->vm.vcpu_count; vcpu++) {
-		if (vcpu != written && !taken)
-			continue;
 		for (unsigned int index = 0; index < REGISTERS && slot->initialised[vcpu]; index++) {
 			struct reading *seen = &slot->seen[vcpu][index], before = *seen;
 

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from ccsight.status import Status
+
 if TYPE_CHECKING:
     from ccsight.campaign.suite import Suite
+    from ccsight.evidence.cases import Case
 
 _SUITE = pytest.StashKey["Suite"]()
 _SHARED = pytest.StashKey[TemporaryDirectory[str]]()
@@ -96,6 +99,19 @@ def case(request: pytest.FixtureRequest) -> object:
     verdict = _suite(request.config).verdict(request.param)
     request.node.user_properties.append(("outcome", verdict.outcome))
     return verdict
+
+
+def holds(case: "Case") -> None:
+    """Assert that a law holds, or say all that is held against the kernel; skip where it does not apply."""
+    if case.status is Status.SKIP:
+        pytest.skip(case.reason)
+    said = [
+        f"{finding.where}: {finding.subject}: {finding.said}"
+        for finding in case.findings
+        if not finding.known
+    ]
+    if case.status is not Status.PASS:
+        raise AssertionError("\n".join([f"{case.status} {case.key} {case.reason}", *said]))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,9 +3,11 @@
 ``overrides.c`` provokes what an override could lose its value or its way by, and prints what it read.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from core_samples import FULL as FIRST
 
 from ccsight import process
 from ccsight.arm64.silicon import Core
@@ -17,32 +19,17 @@ from ccsight.toolbox.qemu import qemu
 pytestmark = pytest.mark.emulated
 
 CPUS = 4
-#: By nobody made, and by no QEMU model shown.
-FIRST = Core(
-    name="first",
-    title="first",
-    base="",
-    midr=0x610F1234,
-    revidr=0x55,
-    ctr=0x9444C005,
-    clidr=0x82000024,
-    ccsidr={selector: 0x7000_001A | selector << 13 for selector in range(14)},
-    ccidx=True,
-    evt=0,
-    dczid=0x7,
-    values="computed",
-    source="made up",
-)
-SECOND = Core(
-    name="second",
-    title="second",
-    base="",
+#: Of the second one no value is the first one's, and by no QEMU model are any of them shown.
+SECOND = replace(
+    FIRST,
     midr=0x620F1234,
+    revidr=None,
     ctr=0x9444C006,
     clidr=0x82000025,
     ccsidr={0: 0x1A},
-    values="computed",
-    source="made up",
+    ccidx=False,
+    evt=0,
+    dczid=None,
 )
 
 

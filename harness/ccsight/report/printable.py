@@ -8,6 +8,8 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 def printable(text: str) -> str:
     """Return the text on one line, with everything that cannot be seen spelled as an escape."""
+    if text.isascii() and text.isprintable():
+        return text  # nearly all there is: a report has a million characters
     return "".join(char if unicodedata.category(char) not in _UNSEEN else _spell(char) for char in text)
 
 

@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 
 from ccsight.arm64.registers import REGISTERS
+from ccsight.campaign import programs
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, ProbeError, WrongKernel
+from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import (
     SCHEMA,
     Capture,
@@ -21,17 +23,18 @@ from ccsight.evidence.model import (
     KernelFacts,
     MachineFacts,
     Substrate,
+    Vantage,
     View,
-    to_json,
 )
-from ccsight.evidence.run import Failure, Run
+from ccsight.evidence.record import to_json
+from ccsight.evidence.run import Run
 from ccsight.kernels.model import Kernel
 from ccsight.machines import console as consoles
 from ccsight.machines import registry, silicon
 from ccsight.machines.model import Booted, Report
-from ccsight.probes import build, fuzz, guests, life, writing
+from ccsight.probes import build, fuzz
 from ccsight.probes.identity import Identity
-from ccsight.probes.runner import Probe, placed
+from ccsight.probes.runner import placed
 from ccsight.store import locked
 
 #: Seconds that one cell may take, whatever happens; a boot has its own, shorter clock.
@@ -96,19 +99,11 @@ def _capture(run: Run, task: CellTask, report: Report, deadline: Deadline) -> No
         with watch.stage("identify"):
             identity = probe.identify(deadline)
             prove(identity, task.kernel, booted)
-        with watch.stage("observe"):
-            observed = probe.observe(deadline)
-        with watch.stage("sweep"):
-            swept = probe.sweep(deadline)
-        with watch.stage("writes"):
-            # The boot's id is the seed: every boot tries other values, and the capture has it.
-            writes = writing.observe(probe, swept.views, identity.boot_id, task.fuzz, deadline)
-        with watch.stage("life"):
-            lived = life.observe(probe, swept.views[0].cpu or 0, deadline)
-        with watch.stage("guests"):
-            odd = guests.observe(probe, deadline)
-        hardware = _hardware(task.kernel, booted, probe, watch, deadline)
+        # The boot's id is the seed: every boot tries other values, and the capture has it.
+        asked = programs.Asked(task.kernel, booted, probe, identity.boot_id, task.fuzz)
+        told = programs.observe(asked, watch.stage, deadline)
         declared, papers = booted.declared(), booted.papers()
+        _prove_declared(declared, tuple(view for view in told.views if view.vantage is Vantage.HARDWARE))
     # Only now: a splat may have come with the last thing that the programs did.
     console = run.console(task.cell)
     capture = Capture(
@@ -116,34 +111,17 @@ def _capture(run: Run, task: CellTask, report: Report, deadline: Deadline) -> No
         cell=task.cell,
         kernel=_kernel_facts(task, identity),
         machine=_machine_facts(task.cell.machine, identity, booted, declared),
-        views=(*observed.views, *swept.views, *lived.views, *odd, *hardware),
-        register_lists=observed.register_lists,
-        writes=swept.writes + writes + lived.writes,
+        views=told.views,
+        register_lists=told.register_lists,
+        writes=told.writes,
         programs=probe.programs,
         seconds={stage: round(spent, 3) for stage, spent in (booted.seconds | watch.seconds).items()},
         console=consoles.observed(console, str(console.relative_to(run.folder))),
+        failures=told.failures,
     )
     for name, content in papers.items():
         run.write(task.cell, name, content)
     run.write(task.cell, "capture.json", to_json(capture))
-
-
-def _hardware(
-    kernel: Kernel, booted: Booted, probe: Probe, watch: Stopwatch, deadline: Deadline
-) -> tuple[View, ...]:
-    """Return what each physical CPU says in the host's kernel; nothing where our module cannot go."""
-    if kernel.hardware_module is None or not booted.takes_modules:
-        return ()
-    with watch.stage("hardware"):
-        views = probe.hardware(kernel.hardware_module, deadline)
-    if len(views) != booted.cpus:
-        raise ProbeError(
-            f"our kernel module saw {len(views)} CPUs instead of {booted.cpus}",
-            evidence=f"CPUs {', '.join(str(view.cpu) for view in views)}",
-            next_step="repeat the capture: a CPU may have gone off-line meanwhile",
-        )
-    _prove_declared(booted.declared(), views)
-    return views
 
 
 def _prove_declared(declared: tuple[Declared, ...], hardware: tuple[View, ...]) -> None:

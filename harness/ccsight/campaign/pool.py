@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from ccsight.campaign.cell import CellTask, capture_cell
-from ccsight.evidence.run import Failure
+from ccsight.evidence.failure import Failure
 from ccsight.status import Status
 
 #: Told about each stage of each cell: ``on_stage(cell_id, "booting")``.

@@ -12,7 +12,8 @@ from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
 from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
-from ccsight.evidence.run import Failure, Run, find_run
+from ccsight.evidence.failure import Failure
+from ccsight.evidence.run import Run, find_run
 from ccsight.kernels.model import Kernel
 from ccsight.machines import silicon
 from ccsight.store import locked, write_atomically

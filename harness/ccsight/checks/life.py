@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from ccsight.checks.registry import NotObserved, law, need_reading
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import BEFORE, FRESH, Capture, Hex, Reading, Vantage, View
+from ccsight.evidence.model import BEFORE, FRESH, Capture, Reading, Vantage, View
+from ccsight.evidence.record import Hex
 from ccsight.kvm.lives import OVERRIDES, SIZES, Life
 from ccsight.kvm.physical import cpu_list
 

@@ -12,7 +12,7 @@ from ccsight.arm64.suggest import nearest
 from ccsight.errors import CcsightError, InfraError, UsageError
 from ccsight.evidence.cases import Case, Finding, PlannedCase, unjudged
 from ccsight.evidence.model import Capture, Reading, Vantage, View
-from ccsight.status import Status
+from ccsight.status import Status, summarise
 
 
 class NotObserved(InfraError):
@@ -113,11 +113,21 @@ def judge(planned: PlannedCase, captures: tuple[Capture, ...]) -> Case:
         if isinstance(check, Agreement):
             return _held(planned, tuple(check.judge(captures[0], captures[1])))
         outcome, findings = check.judge(captures[0], captures[1])
-    except (NotObserved, NotApplicable) as error:
+    except NotObserved as error:
+        return _missed(planned, captures, error.fact)
+    except NotApplicable as error:
         return unjudged(planned, error.status, error.fact)
     return Case(
         check=planned.check, cells=planned.cells, status=Status.DONE, outcome=outcome, findings=findings
     )
+
+
+def _missed(planned: PlannedCase, captures: tuple[Capture, ...], fact: str) -> Case:
+    """Return the case of a judgement that lacks evidence: the programs that failed say why."""
+    failures = [failure for capture in captures for failure in capture.failures.items()]
+    causes = "".join(f"; {program}: {failure.fact}" for program, failure in failures)
+    status = summarise(failure.status for _, failure in failures)
+    return unjudged(planned, status, fact + causes)
 
 
 def _held(planned: PlannedCase, findings: tuple[Finding, ...]) -> Case:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from ccsight.checks.registry import COMPARISONS, judge
 from ccsight.evidence.cases import Case, PlannedCase
+from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture
-from ccsight.evidence.run import Failure
 from ccsight.status import Status
 
 

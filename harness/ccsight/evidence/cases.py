@@ -1,6 +1,6 @@
 """What judging yields: findings, and one case for each planned judgement."""
 
-from ccsight.evidence.model import Record
+from ccsight.evidence.record import Record
 from ccsight.status import Status
 
 

@@ -7,19 +7,19 @@ recomputed from it (see ``checks``).
 import hashlib
 import re
 from enum import StrEnum
-from typing import TypeVar
 
 import msgspec
 
-T = TypeVar("T")
+from ccsight.evidence.failure import Failure
+from ccsight.evidence.record import Hex, Record
 
 _PLAIN = re.compile(r"[A-Za-z0-9.:-]{1,48}")
 _ODD = re.compile(r"[^A-Za-z0-9.-]")
 
 #: Raised with every change of the types below that an older ccsight would stumble over.
-SCHEMA = 2
+SCHEMA = 3
 #: The schemas that are read: what an older one lacks has a default.
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
 
 
 #: The phases of the programs. A VM that was made and looked at, on whatever CPU ...
@@ -43,10 +43,6 @@ BEFORE = "before"
 LIFE = ("cpu-on", "cpu-off-on", "second-run", "re-init", "system-reset", "beside", "late")
 
 
-class Hex(int):
-    """A register value or id: an int in Python, a 0x-hex string in JSON."""
-
-
 class Vantage(StrEnum):
     """From where a register was read."""
 
@@ -64,10 +60,6 @@ class Substrate(StrEnum):
     VIRTUAL = "virtual"
     EMULATED = "emulated"
     UNKNOWN = "unknown"
-
-
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all evidence: immutable, and strict about what it reads."""
 
 
 class Reading(Record, frozen=True):
@@ -118,7 +110,7 @@ class Write(Record, frozen=True):
     origin: int | None = None
     kvm_id: Hex | None = None
     seen: Reading | None = None
-    moved: dict[str, Reading] = {}
+    moved: dict[str, Reading] = msgspec.field(default_factory=dict)
 
 
 class RegisterList(Record, frozen=True):
@@ -267,6 +259,8 @@ class Capture(Record, frozen=True):
     seconds: dict[str, float]  #: stage -> how long it took, wall clock
     writes: tuple[Write, ...] = ()
     console: Console | None = None
+    #: program -> why it observed nothing, where others did
+    failures: dict[str, Failure] = msgspec.field(default_factory=dict)
 
     @property
     def launch(self) -> tuple[View, ...]:
@@ -292,30 +286,3 @@ def slug(spec: str) -> str:
         return spec.replace(":", "_")
     digest = hashlib.sha256(spec.encode()).hexdigest()[:8]
     return f"{_ODD.sub('_', spec)[:40]}-{digest}"
-
-
-def to_json(value: object) -> bytes:
-    """Serialise evidence; hex values as strings, two spaces of indent, a newline at the end."""
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_encode), indent=2) + b"\n"
-
-
-def to_json_line(value: object) -> bytes:
-    """Serialise evidence as one line, for files that grow."""
-    return msgspec.json.encode(value, enc_hook=_encode) + b"\n"
-
-
-def from_json(content: bytes, kind: type[T]) -> T:
-    """Read evidence back, strictly. Raises msgspec.ValidationError or msgspec.DecodeError."""
-    return msgspec.json.decode(content, type=kind, dec_hook=_decode)
-
-
-def _encode(value: object) -> object:
-    if isinstance(value, Hex):
-        return f"{value:#x}"
-    raise NotImplementedError(f"no JSON form for {type(value).__name__}")
-
-
-def _decode(kind: type, value: object) -> object:
-    if kind is Hex and isinstance(value, str) and value.startswith("0x"):
-        return Hex(int(value, 16))
-    raise ValueError(f"expected a 0x-hex string, got {value!r}")

@@ -18,22 +18,11 @@ from typing import TypeVar
 import msgspec
 
 from ccsight import __version__
-from ccsight.errors import CcsightError, EvidenceError, UsageError
+from ccsight.errors import EvidenceError, UsageError
 from ccsight.evidence.cases import Case, PlannedCase
-from ccsight.evidence.model import (
-    READABLE,
-    SCHEMA,
-    BuildFacts,
-    Capture,
-    Cell,
-    Package,
-    Record,
-    T,
-    from_json,
-    to_json,
-    to_json_line,
-)
-from ccsight.status import Status
+from ccsight.evidence.failure import Failure
+from ccsight.evidence.model import READABLE, SCHEMA, BuildFacts, Capture, Cell, Package
+from ccsight.evidence.record import Record, T, from_json, to_json, to_json_line
 from ccsight.store import explain, write_atomically
 
 
@@ -78,20 +67,6 @@ class Plan(Record, frozen=True):
     def title(self, cell: Cell) -> str:
         """Return a cell's name for people."""
         return f"{cell.machine}  {self.label(cell.kernel)}"
-
-
-class Failure(Record, frozen=True):
-    """Why a cell has no capture: an error of the taxonomy, written down."""
-
-    status: Status
-    fact: str
-    evidence: str = ""
-    next_step: str = ""
-
-    @classmethod
-    def of(cls, error: CcsightError) -> "Failure":
-        """Write an error down."""
-        return cls(status=error.status, fact=error.fact, evidence=error.evidence, next_step=error.next_step)
 
 
 def new_run_id() -> str:

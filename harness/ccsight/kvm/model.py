@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ccsight.arm64.caches import Side, listed, minimum_line
 from ccsight.arm64.registers import CLIDR_EL1, CTR_EL0, SELECTORS, ccsidr
-from ccsight.evidence.model import Hex, Reading, Vantage, View
+from ccsight.evidence.model import Reading, Vantage, View
+from ccsight.evidence.record import Hex
 from ccsight.kvm.physical import Physical
 
 GUESTS = (Vantage.GUEST, Vantage.GUEST_EL0)

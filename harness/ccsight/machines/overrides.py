@@ -12,7 +12,8 @@ from ccsight import cdata
 from ccsight.arm64.registers import SELECTORS, ccsidr
 from ccsight.arm64.silicon import Core
 from ccsight.errors import BootError
-from ccsight.evidence.model import Declared, Hex, Record, to_json
+from ccsight.evidence.model import Declared
+from ccsight.evidence.record import Hex, Record, to_json
 from ccsight.machines.tcg_plugin import SOURCES, option
 
 _C = cdata.declarations(SOURCES / "table.h")

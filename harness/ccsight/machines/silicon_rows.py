@@ -15,7 +15,7 @@ from ccsight.arm64.caches import listed
 from ccsight.arm64.silicon import Core, SiliconMachine
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import UsageError
-from ccsight.evidence.model import Hex
+from ccsight.evidence.record import Hex
 
 #: A name is part of a machine's spec, where a comma begins an option.
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")

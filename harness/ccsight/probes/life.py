@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import BEFORE, FRESH, Hex, Reading, Vantage, View, Write
+from ccsight.evidence.model import BEFORE, FRESH, Reading, Vantage, View, Write
+from ccsight.evidence.record import Hex
 from ccsight.kvm.lives import BESIDE, OVERRIDES, SIZES, Life
 from ccsight.probes.outcome import GIVEN_BACK, PARKED, RESET, Got, Initialised, Ran, Wrote
 from ccsight.probes.runner import Probe

@@ -6,7 +6,8 @@ Complete or not at all: every register that a step reads, every line that belong
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ccsight.evidence.model import Hex, Reading
+from ccsight.evidence.model import Reading
+from ccsight.evidence.record import Hex
 from ccsight.probes.stream import Line
 from ccsight.probes.sweep import regs_readings
 from ccsight.probes.views import READINGS, guest_body, guest_stream, userspace_reading

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import Hex
+from ccsight.evidence.record import Hex
 
 VERSION = 1
 LINE_MAX = 512

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import PINNED, RAN, UNINITIALISED, UNREADABLE, Hex, Vantage, View, Write
+from ccsight.evidence.model import PINNED, RAN, UNINITIALISED, UNREADABLE, Vantage, View, Write
+from ccsight.evidence.record import Hex
 from ccsight.kvm.written import PROGRAM
 from ccsight.probes import fuzz
 from ccsight.probes.outcome import Ran, Wrote

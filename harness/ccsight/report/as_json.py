@@ -19,21 +19,20 @@ import msgspec
 from ccsight.arm64.caches import human_size, listed
 from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.evidence.cases import Case, Finding, PlannedCase
+from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import (
     CARRIED,
     SCHEMA,
     Capture,
     Cell,
-    Hex,
     KernelFacts,
     MachineFacts,
-    Record,
     Vantage,
     View,
     Write,
-    to_json,
 )
-from ccsight.evidence.run import Failure, PlannedKernel
+from ccsight.evidence.record import Hex, Record, to_json
+from ccsight.evidence.run import PlannedKernel
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.meaning import caches
 from ccsight.report.cpus import groups

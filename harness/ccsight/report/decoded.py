@@ -7,7 +7,8 @@ from ccsight.arm64.caches import Layout, geometry, human_size, listed
 from ccsight.arm64.registers import REGISTERS, Field, Register, base_name
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import UsageError
-from ccsight.evidence.model import SCHEMA, Hex, Record, to_json
+from ccsight.evidence.model import SCHEMA
+from ccsight.evidence.record import Hex, Record, to_json
 from ccsight.report.blocks import Block, Grid, Line, Page, Tone, grid, line, spans
 
 

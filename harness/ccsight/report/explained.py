@@ -10,7 +10,8 @@ from ccsight.arm64.suggest import nearest
 from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, Agreement, Comparison, Law, named
 from ccsight.checks.advice import advice
 from ccsight.errors import UsageError
-from ccsight.evidence.model import SCHEMA, Record, to_json
+from ccsight.evidence.model import SCHEMA
+from ccsight.evidence.record import Record, to_json
 from ccsight.kvm.carried import CARRIED, OTHERS
 from ccsight.kvm.messages import MESSAGES, Message, messages
 from ccsight.kvm.refusals import ERRNOS, Refusal, refusals

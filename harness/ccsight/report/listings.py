@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from ccsight.evidence.model import SCHEMA, to_json
+from ccsight.evidence.model import SCHEMA
+from ccsight.evidence.record import to_json
 from ccsight.kernels.available import Available
 from ccsight.kernels.orders import Built, Ordered
 from ccsight.kernels.stock import Stock

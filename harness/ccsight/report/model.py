@@ -6,8 +6,9 @@ from pathlib import Path
 from ccsight.checks.verdict import judged
 from ccsight.errors import EvidenceError
 from ccsight.evidence.cases import Case
+from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture, Cell
-from ccsight.evidence.run import Failure, Plan, Run
+from ccsight.evidence.run import Plan, Run
 from ccsight.status import Status, summarise
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ccsight.evidence.cases import Case
+from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture, Cell, Vantage, View, slug
-from ccsight.evidence.run import Failure, PlannedKernel
+from ccsight.evidence.run import PlannedKernel
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.kvm.meaning import describe
 from ccsight.report import cpus

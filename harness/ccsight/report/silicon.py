@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ccsight.arm64.caches import geometry, human_size, listed
 from ccsight.arm64.registers import REGISTERS, Register, base_name
 from ccsight.arm64.silicon import Base, Core, Override, SiliconMachine
-from ccsight.evidence.model import SCHEMA, Hex, to_json
+from ccsight.evidence.model import SCHEMA
+from ccsight.evidence.record import Hex, to_json
 from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Spans, Tone, grid, line, spans
 from ccsight.report.decoded import brief
 from ccsight.report.hierarchy import draw

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from ccsight.arm64.registers import in_short
 from ccsight.evidence.cases import Case, PlannedCase
+from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture, Cell
-from ccsight.evidence.run import Failure, Plan, Run
+from ccsight.evidence.run import Plan, Run
 from ccsight.kvm.behaviour import observed
 from ccsight.report import console, cpus
 from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Span, Spans, Tone, grid, line, spans

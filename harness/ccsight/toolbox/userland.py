@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ArchiveError
-from ccsight.evidence.model import Package, to_json
+from ccsight.evidence.model import Package
+from ccsight.evidence.record import to_json
 from ccsight.store import entry, write_atomically
 from ccsight.toolbox import apt, elf, packages, tools
 from ccsight.toolbox.suites import Suite

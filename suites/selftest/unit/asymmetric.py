@@ -16,12 +16,12 @@ from ccsight.evidence.model import (
     Capture,
     Cpu,
     Declared,
-    Hex,
     Reading,
     Vantage,
     View,
     Write,
 )
+from ccsight.evidence.record import Hex
 from ccsight.kvm.written import PROGRAM
 from ccsight.probes import sweep
 from ccsight.probes.hardware import views as hardware_views

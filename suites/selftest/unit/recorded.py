@@ -12,7 +12,6 @@ from ccsight.evidence.model import (
     Capture,
     Cell,
     Console,
-    Hex,
     KernelFacts,
     MachineFacts,
     Reading,
@@ -20,8 +19,8 @@ from ccsight.evidence.model import (
     Vantage,
     View,
     Write,
-    from_json,
 )
+from ccsight.evidence.record import Hex, from_json
 from ccsight.kvm.lives import SIZES, Life
 from ccsight.probes import guests, life
 from ccsight.probes.identity import identity

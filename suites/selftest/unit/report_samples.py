@@ -9,8 +9,9 @@ from recorded import bent, capture
 from ccsight.checks import COMPARISONS, LAWS
 from ccsight.checks.verdict import judged
 from ccsight.evidence.cases import PlannedCase
+from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture, Cell, Package, Vantage
-from ccsight.evidence.run import Failure, Plan, PlannedKernel, plan
+from ccsight.evidence.run import Plan, PlannedKernel, plan
 from ccsight.report.model import Result
 from ccsight.status import Status
 

@@ -21,7 +21,8 @@ from recorded import MODELS, SERIES, bent, capture
 
 from ccsight.checks import LAWS, judge
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import MOVED, PINNED, Hex, Reading, View
+from ccsight.evidence.model import MOVED, PINNED, Reading, View
+from ccsight.evidence.record import Hex
 from ccsight.kvm.behaviour import NATIVE, NORMALISED, observed
 from ccsight.kvm.model import fabricated_clidr, fabricated_size, native
 from ccsight.kvm.physical import cpu_list, physical

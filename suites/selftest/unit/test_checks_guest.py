@@ -7,7 +7,8 @@ from recorded import MODELS, SERIES, bent, capture
 from test_checks import held, verdict
 
 from ccsight.evidence.guests import AARCH32_GUEST, SELECTORS_GUEST, SETWAY_GUEST, TOO_LONG
-from ccsight.evidence.model import Hex, Reading, Vantage
+from ccsight.evidence.model import Reading, Vantage
+from ccsight.evidence.record import Hex
 from ccsight.status import Status
 
 EL1, EL0, AARCH32 = Vantage.GUEST, Vantage.GUEST_EL0, Vantage.GUEST_AARCH32

@@ -6,7 +6,8 @@ from recorded import MODELS, SERIES, capture
 
 from ccsight.checks import judge
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import BEFORE, FRESH, LIFE, Hex, Reading, Vantage
+from ccsight.evidence.model import BEFORE, FRESH, LIFE, Reading, Vantage
+from ccsight.evidence.record import Hex
 from ccsight.kvm.lives import OVERRIDES, SIZES, Life
 from ccsight.status import Status
 

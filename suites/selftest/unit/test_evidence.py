@@ -13,8 +13,10 @@ from ccsight.campaign.planning import plan_comparison
 from ccsight.checks import COMPARISONS, LAWS
 from ccsight.errors import EvidenceError, NoSpace, UsageError
 from ccsight.evidence.cases import Case
-from ccsight.evidence.model import Capture, Hex, Reading, View, from_json, slug, to_json
-from ccsight.evidence.run import Failure, Plan, PlannedKernel, Run, find_run
+from ccsight.evidence.failure import Failure
+from ccsight.evidence.model import Capture, Reading, View, slug
+from ccsight.evidence.record import Hex, from_json, to_json
+from ccsight.evidence.run import Plan, PlannedKernel, Run, find_run
 from ccsight.report.model import Result
 from ccsight.status import Status
 

@@ -14,7 +14,7 @@ from ccsight.arm64.registers import CLIDR_EL1, SELECTORS
 from ccsight.arm64.silicon_rules import CPUS
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, ToolMissing, UsageError
-from ccsight.evidence.model import from_json
+from ccsight.evidence.record import from_json
 from ccsight.machines import overrides, tcg_plugin
 from ccsight.machines.overrides import CPUS_MOST, Met, Overrides, Site
 from ccsight.machines.silicon import shipped

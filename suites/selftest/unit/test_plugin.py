@@ -10,7 +10,7 @@ from recorded import MODELS, SERIES, capture
 
 from ccsight.campaign.planning import plan_comparison
 from ccsight.checks import COMPARISONS, LAWS
-from ccsight.evidence.model import to_json
+from ccsight.evidence.record import to_json
 from ccsight.evidence.run import PlannedKernel, Run
 
 TOP = Path(__file__).parents[3]

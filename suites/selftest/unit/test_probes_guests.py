@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ToolMissing
-from ccsight.evidence.model import PINNED, Hex, Reading, Vantage, View
+from ccsight.evidence.model import PINNED, Reading, Vantage, View
+from ccsight.evidence.record import Hex
 from ccsight.paths import data_dir
 from ccsight.probes import build, sweep
 from ccsight.probes.script import Script

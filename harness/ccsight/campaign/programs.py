@@ -1,0 +1,158 @@
+"""The programs of a cell, one row each, in the order in which they run. A new one is a row here.
+
+One that fails loses its own evidence, and that of those that need it; all else stays.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from ccsight.deadline import Deadline
+from ccsight.errors import CcsightError, HostLost, NoKvm, ProbeError
+from ccsight.evidence.failure import Failure
+from ccsight.evidence.model import RegisterList, View, Write
+from ccsight.kernels.model import Kernel
+from ccsight.machines.model import Booted
+from ccsight.probes import guests, life, writing
+from ccsight.probes.runner import Probe
+
+
+@dataclass(frozen=True)
+class Told:
+    """What programs have observed: the parts of a capture that come from them."""
+
+    views: tuple[View, ...] = ()
+    register_lists: tuple[RegisterList, ...] = ()
+    writes: tuple[Write, ...] = ()
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+    def __add__(self, other: "Told") -> "Told":
+        return Told(
+            self.views + other.views,
+            self.register_lists + other.register_lists,
+            self.writes + other.writes,
+            self.failures | other.failures,
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a program may use: the booted machine, the probe on it, and what was observed before.
+
+    ``seed`` is where random values come from, ``fuzz`` how many there shall be.
+    """
+
+    kernel: Kernel
+    booted: Booted
+    probe: Probe
+    seed: str
+    fuzz: int
+    before: Told = Told()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A stage of a cell: what asks, for how many seconds at most, and without which others it cannot.
+
+    ``applies`` tells where there is anything to ask.
+    """
+
+    name: str
+    ask: Callable[[Asked, Deadline], Told]
+    needs: tuple[str, ...] = ()
+    seconds: float = 60.0
+    applies: Callable[[Asked], bool] = lambda asked: True
+
+
+def _view(asked: Asked, deadline: Deadline) -> Told:
+    observed = asked.probe.observe(deadline)
+    return Told(observed.views, observed.register_lists)
+
+
+def _sweep(asked: Asked, deadline: Deadline) -> Told:
+    swept = asked.probe.sweep(deadline)
+    return Told(swept.views, writes=swept.writes)
+
+
+def _writes(asked: Asked, deadline: Deadline) -> Told:
+    return Told(writes=writing.observe(asked.probe, asked.before.views, asked.seed, asked.fuzz, deadline))
+
+
+def _life(asked: Asked, deadline: Deadline) -> Told:
+    cpu = next(view.cpu for view in asked.before.views if view.cpu is not None)
+    lived = life.observe(asked.probe, cpu, deadline)
+    return Told(lived.views, writes=lived.writes)
+
+
+def _guests(asked: Asked, deadline: Deadline) -> Told:
+    return Told(guests.observe(asked.probe, deadline))
+
+
+def _hardware(asked: Asked, deadline: Deadline) -> Told:
+    """Return what each physical CPU says in the host's kernel."""
+    if asked.kernel.hardware_module is None:
+        raise AssertionError("asked only where there is a module")
+    views = asked.probe.hardware(asked.kernel.hardware_module, deadline)
+    if len(views) != asked.booted.cpus:
+        raise ProbeError(
+            f"our kernel module saw {len(views)} CPUs instead of {asked.booted.cpus}",
+            evidence=f"CPUs {', '.join(str(view.cpu) for view in views)}",
+            next_step="repeat the capture: a CPU may have gone off-line meanwhile",
+        )
+    return Told(views)
+
+
+def _takes_module(asked: Asked) -> bool:
+    return asked.kernel.hardware_module is not None and asked.booted.takes_modules
+
+
+PROGRAMS = (
+    Program("view", _view),
+    Program("sweep", _sweep),
+    Program("writes", _writes, needs=("sweep",)),
+    Program("life", _life, needs=("sweep",)),
+    Program("guests", _guests),
+    # Last: a splat of the host's kernel in our own module must not cost anything else.
+    Program("hardware", _hardware, applies=_takes_module),
+)
+
+#: Times a stage and says that it has begun: ``with stage("view"): ...``.
+Stage = Callable[[str], AbstractContextManager[None]]
+
+
+def observe(asked: Asked, stage: Stage, deadline: Deadline) -> Told:
+    """Return what all programs have to say, and why some have nothing.
+
+    Raises NoKvm, and what the first one raises when none has observed anything.
+    """
+    lost: CcsightError | None = None
+    first: CcsightError | None = None
+    for program in PROGRAMS:
+        if not program.applies(asked):
+            continue
+        try:
+            _refuse_in_vain(program, asked.before, lost)
+            with stage(program.name):
+                told = program.ask(asked, deadline.within(program.seconds))
+        except NoKvm:
+            raise
+        except CcsightError as error:
+            lost = error if isinstance(error, HostLost) else lost
+            first = first or error
+            told = Told(failures={program.name: Failure.of(error)})
+        asked = replace(asked, before=asked.before + told)
+    if first and not asked.before.views:
+        raise first
+    return asked.before
+
+
+def _refuse_in_vain(program: Program, before: Told, lost: CcsightError | None) -> None:
+    """Raise for a program that cannot observe anything now: nobody waits for a machine that is gone."""
+    if lost:
+        raise HostLost(f"{program.name} was not asked: the machine was lost", evidence=lost.fact)
+    for need in program.needs:
+        if need in before.failures:
+            raise ProbeError(
+                f"{program.name} was not asked: it needs what {need} sees",
+                evidence=before.failures[need].fact,
+            )

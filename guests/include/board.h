@@ -20,4 +20,16 @@
 #define BOARD_TEXT	0x09f00018UL
 #define BOARD_TEXT_SIZE	8
 
+/*
+ * A Linux guest: its interrupt controller, its memory from MEMORY_BASE on, and where in it the
+ * initramfs and the device tree lie. harness/ccsight/probes/board.py has the same numbers.
+ */
+#define BOARD_GIC_DISTRIBUTOR		0x08000000UL
+#define BOARD_GIC_REDISTRIBUTORS	0x080a0000UL
+#define LINUX_MEMORY	0x08000000UL
+#define LINUX_DTB	0x40000000UL
+#define LINUX_INITRD	0x47800000UL
+/* What each line begins with that our init says in the kernel's log. */
+#define LINUX_MARK	"ccsight: "
+
 #endif /* CCSIGHT_BOARD_H */

@@ -22,6 +22,7 @@ struct vm {
 	int kvm;
 	int fd;
 	unsigned char *memory;
+	size_t memory_size;	/* 0 before create_vm(): as little as a bare guest needs */
 	size_t run_size;
 	size_t ring_offset;	/* in a vCPU's mapping; 0: no ring */
 	unsigned int vcpu_count;
@@ -39,6 +40,20 @@ void send_sweep(struct wire *wire, const char *image, unsigned int seconds);
 
 /* script.c */
 void send_script(struct wire *wire, const char *path, unsigned int seconds);
+
+/* leaves.c: the caches that the running kernel tells of in sysfs */
+void send_leaves(struct wire *wire);
+
+/* linux.c: "files" are an Image, an initramfs and a device tree */
+struct linux_order {
+	char *const *files;
+	unsigned int vcpus;
+	unsigned int seconds;
+	char *const *override;
+	unsigned int overrides;
+};
+
+void send_linux(struct wire *wire, const struct linux_order *order);
 
 /* registers.c: what userspace is shown of a vCPU; 17 registers go by index, all others by KVM's id */
 #define REGISTERS		17
@@ -102,6 +117,34 @@ struct console {
 void console_put(struct console *console, char c);
 void console_value(struct console *console, uint32_t value);
 bool console_end(struct console *console);	/* false when the guest said too much or too little */
+
+/* serial.c: a Linux guest's console */
+#define SERIAL_KEPT	32
+
+struct serial_line {
+	unsigned int length;
+	char text[WIRE_TEXT_CHUNK];
+};
+
+struct serial {
+	struct wire *wire;
+	unsigned int bytes;
+	unsigned int said;
+	unsigned int lines;
+	unsigned int used;
+	bool full;		/* an error was sent; nothing more is taken */
+	char line[2 * WIRE_GUEST_LINE_MAX];	/* with what the kernel puts before it */
+	struct serial_line kept[SERIAL_KEPT];
+};
+
+void serial_put(struct serial *serial, char c);
+void serial_end(struct serial *serial);
+
+/* gic.c */
+bool make_gic(struct wire *wire, const struct vm *vm);
+
+/* together.c */
+enum end run_together(struct serial *serial, struct vm *vm, unsigned int seconds);
 
 /* cpus.c: the physical CPUs that are online, in order; where they return false, they have said why */
 #define CPUS_MAX	1024

@@ -37,6 +37,9 @@ static bool find(struct script *script, const struct step *step)
 		return script->slot->made && vm->vcpu_count < VCPUS_MAX;
 	case STEP_DROP:
 	case STEP_LOAD:
+	case STEP_CHECK:
+	case STEP_CAP:
+	case STEP_GIC:
 		return script->slot->made;
 	default:
 		return script->slot->made && step->vcpu < vm->vcpu_count;

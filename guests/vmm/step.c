@@ -32,6 +32,9 @@ static const struct {
 	[STEP_PIN] = { "pin", "n" },
 	[STEP_UNPIN] = { "unpin", "" },
 	[STEP_RUN] = { "run", "svx" },
+	[STEP_CHECK] = { "check", "sn" },
+	[STEP_CAP] = { "cap", "sn" },
+	[STEP_GIC] = { "gic", "s" },
 };
 
 const char *step_name(enum what what)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "script.h"
 
@@ -58,6 +59,8 @@ static bool do_step(struct script *script, const struct step *step)
 		return load_image(script->wire, &script->slot->vm, step->path);
 	case STEP_START:
 		return start_vcpu(script->wire, script->vcpu);
+	case STEP_GIC:	/* KVM runs no vCPU with EL2 without one (kvm_vgic_vcpu_nv_init()) */
+		return make_gic(script->wire, &script->slot->vm);
 	case STEP_PIN:
 		return pin_to(script->wire, step->amount);
 	default:
@@ -122,6 +125,27 @@ static void set(struct script *script, unsigned int number, const struct step *s
 	add_reading(script->wire, after);
 }
 
+/* What KVM_CHECK_EXTENSION says is 0 for a capability that KVM never heard of. */
+static void check(struct script *script, unsigned int number, const struct step *step)
+{
+	int says = ioctl(script->slot->vm.fd, KVM_CHECK_EXTENSION, (unsigned long)step->amount);
+	int problem = says < 0 ? errno : 0;
+
+	begin_result(script, number, step);
+	add_problem(script, problem);
+	if (!problem)
+		wire_dec(script->wire, "says", (uint64_t)says);
+}
+
+static void give(struct script *script, unsigned int number, const struct step *step)
+{
+	struct kvm_enable_cap enable = { .cap = step->amount };
+	int problem = ioctl(script->slot->vm.fd, KVM_ENABLE_CAP, &enable) ? errno : 0;
+
+	begin_result(script, number, step);
+	add_problem(script, problem);
+}
+
 static bool run(struct script *script, unsigned int number, const struct step *step)
 {
 	enum end end = run_vcpu(script->wire, script->vcpu, script->seconds, step->numbers[0]);
@@ -156,6 +180,12 @@ bool take_step(struct script *script, unsigned int number, const struct step *st
 		return true;
 	case STEP_RUN:
 		return run(script, number, step);
+	case STEP_CHECK:
+		check(script, number, step);
+		return true;
+	case STEP_CAP:
+		give(script, number, step);
+		return true;
 	default:
 		if (!do_step(script, step))
 			return false;

@@ -54,9 +54,9 @@ static bool make_memory(struct wire *wire, struct vm *vm)
 {
 	struct kvm_userspace_memory_region region = {
 		.guest_phys_addr = MEMORY_BASE,
-		.memory_size = MEMORY_SIZE,
+		.memory_size = vm->memory_size,
 	};
-	void *memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
+	void *memory = mmap(NULL, vm->memory_size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED) {
@@ -65,7 +65,8 @@ static bool make_memory(struct wire *wire, struct vm *vm)
 	}
 	vm->memory = memory;
 	/* a guest touches a few pages; a huge one would have to be cleared, and its caches cleaned */
-	madvise(memory, MEMORY_SIZE, MADV_NOHUGEPAGE);
+	if (vm->memory_size == MEMORY_SIZE)
+		madvise(memory, MEMORY_SIZE, MADV_NOHUGEPAGE);
 	region.userspace_addr = (uintptr_t)memory;
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region)) {
 		send_errno(wire, "KVM_SET_USER_MEMORY_REGION", errno);
@@ -89,7 +90,7 @@ static void make_ring(struct vm *vm)
 	}
 }
 
-/* A machine with memory, and no vCPU yet; "kvm" is all that is set of it before. */
+/* A machine with memory, and no vCPU yet; "kvm" is all that is set of it before, and maybe "memory_size". */
 bool create_vm(struct wire *wire, struct vm *vm)
 {
 	int run_size = ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -104,6 +105,8 @@ bool create_vm(struct wire *wire, struct vm *vm)
 		send_errno(wire, "KVM_CREATE_VM", errno);
 		return false;
 	}
+	if (!vm->memory_size)
+		vm->memory_size = MEMORY_SIZE;
 	if (!make_memory(wire, vm))
 		return false;
 	make_ring(vm);
@@ -135,7 +138,7 @@ void destroy_vm(struct vm *vm)
 		close(vm->vcpus[index].fd);
 	}
 	close(vm->fd);
-	munmap(vm->memory, MEMORY_SIZE);
+	munmap(vm->memory, vm->memory_size);
 	*vm = (struct vm){ .kvm = vm->kvm };
 }
 

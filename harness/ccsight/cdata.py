@@ -1,6 +1,8 @@
-"""C's own declarations, read from the headers that the compiler reads. The door to cffi."""
+"""C's own declarations, read from the headers that the compiler reads; libraries, too. The door to cffi."""
 
+import os
 import re
+from collections.abc import Sequence
 from functools import cache
 from mmap import mmap
 from pathlib import Path
@@ -27,6 +29,17 @@ def constant(ffi: FFI, name: str) -> int:
 def size_of(ffi: FFI, kind: str) -> int:
     """Return the bytes of a type, such as ``struct table``."""
     return int(ffi.sizeof(kind))
+
+
+def main_of(library: Path, header: Path, name: str, argv: Sequence[str], descriptor: int) -> int:
+    """Load a shared object and return what its ``int NAME(int argc, char **argv, int descriptor)`` returns.
+
+    ``header`` declares the function. Raises OSError when the object cannot be loaded here.
+    """
+    ffi = declarations(header)
+    words = [ffi.new("char[]", os.fsencode(word)) for word in argv]  # they live as long as this list
+    vector = ffi.new("char *[]", [*words, ffi.NULL])
+    return int(getattr(ffi.dlopen(str(library)), name)(len(words), vector, descriptor))
 
 
 def laid_over(ffi: FFI, kind: str, memory: mmap) -> Any:  # noqa: ANN401 - C's types are not Python's

@@ -14,6 +14,7 @@
 #define GUEST_STACK_SIZE	4096
 #define VCPU_ARMED		0
 #define VCPU_ESR		8
+#define VCPU_EL			24
 #define VCPU_SIZE		48
 
 #ifndef __ASSEMBLER__
@@ -25,7 +26,7 @@ struct vcpu {
 	uint64_t armed;		/* non-zero: a fault is noted and skipped */
 	uint64_t esr;		/* ESR_EL1 of the fault that was noted, or 0 */
 	struct wire *wire;	/* where an exception that nobody expected is reported, or NULL */
-	uint64_t unused;	/* the stack stays aligned to 16 */
+	uint64_t el;		/* the exception level at which it was entered: 1, or 2, which it left */
 	struct uart uart;	/* the console */
 };
 
@@ -43,6 +44,12 @@ void guest_main(struct wire *wire);
 
 /* In start.S: run code at EL0 until its SVC, and return its x0. */
 struct reading el0_call(void (*code)(void));
+
+/*
+ * In el2.S, on a vCPU that was entered at EL2: run code with its argument at EL2, and
+ * return its x0. It is assembly that leaves x19 to x30 alone, and may fault.
+ */
+struct reading el2_call(void (*code)(void), uint64_t argument);
 
 /*
  * End the stream, give control back to the VMM, and begin another stream when the

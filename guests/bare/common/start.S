@@ -14,6 +14,12 @@ _start:
 start:
 	msr	daifset, #0xf
 	mov	x19, x0			// a device tree, if whoever starts us has one
+	mrs	x20, CurrentEL
+	lsr	x20, x20, #2
+	cmp	x20, #2
+	b.ne	1f
+	bl	leave_el2
+1:
 	mrs	x0, mpidr_el1
 	and	x0, x0, #0xff		// Aff0: KVM and QEMU number the first vCPUs by it
 	cmp	x0, #GUEST_VCPUS_MAX
@@ -26,24 +32,24 @@ start:
 	sub	x1, x1, #VCPU_SIZE
 	mov	sp, x1
 	stp	xzr, xzr, [sp]
-	stp	xzr, xzr, [sp, #16]
+	stp	xzr, x20, [sp, #16]	// VCPU_EL
 	stp	xzr, xzr, [sp, #32]
 	// RES1 of Armv8.0 (MMU and caches off), and UCT: EL0 may read CTR_EL0
 	ldr	w2, =(0x30d00800 | 1 << 15)
 	mrs	x0, CurrentEL
 	lsr	x0, x0, #2
 	cmp	x0, #1
-	b.ne	1f			// guest_start() says so: VBAR_EL1 is not ours to use
+	b.ne	2f			// guest_start() says so: VBAR_EL1 is not ours to use
 	msr	sctlr_el1, x2
 	adr	x2, vectors
 	msr	vbar_el1, x2
-1:	msr	tpidr_el1, x1
+2:	msr	tpidr_el1, x1
 	isb
 	mov	x1, x19
 	bl	guest_start
 	.global turn_off
 turn_off:
-	// The conduit is HVC under KVM, and under QEMU without virtualization=on
+	// The conduit is HVC under KVM, and under QEMU without virtualization=on; el2.S passes it on
 	ldr	w0, =0x84000008		// PSCI SYSTEM_OFF
 	hvc	#0
 	.global park

@@ -7,10 +7,12 @@ recomputed from it (see ``checks``).
 import hashlib
 import re
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
 from ccsight.evidence.failure import Failure
+from ccsight.evidence.linux import LinuxGuest
 from ccsight.evidence.record import Hex, Record
 
 _PLAIN = re.compile(r"[A-Za-z0-9.:-]{1,48}")
@@ -38,6 +40,12 @@ UNINITIALISED, FRESH, RAN = "uninitialised", "fresh", "ran"
 UNREADABLE = "unreadable"
 #: ... and with values that a generator of random numbers chose.
 FUZZED = "fuzzed"
+#: ... or with less and less of such a value, because it went wrong.
+SHRUNK = "shrunk"
+#: How many of them there are, unless a run was asked for more or less.
+FUZZ_VALUES = 300
+#: The most that a cell has the time for, on an emulated machine.
+FUZZ_MOST = 10_000
 #: Moments in the life of a vCPU, after which nothing may have changed since it was made and first run.
 BEFORE = "before"
 LIFE = ("cpu-on", "cpu-off-on", "second-run", "re-init", "system-reset", "beside", "late")
@@ -50,6 +58,7 @@ class Vantage(StrEnum):
     USERSPACE = "userspace"  #: KVM_GET_ONE_REG, as a VMM sees it
     GUEST = "guest"  #: MRS at the guest's EL1
     GUEST_EL0 = "guest_el0"  #: MRS at the guest's EL0
+    GUEST_EL2 = "guest_el2"  #: MRS at the guest's EL2, where it was given one
     GUEST_AARCH32 = "guest_aarch32"  #: MRC at an AArch32 EL1
 
 
@@ -96,7 +105,9 @@ class Write(Record, frozen=True):
     ``cpu`` is the physical CPU on which the ioctl ran, ``origin`` the one on which ``value`` had been read;
     None where nothing was pinned. ``problem`` is the errno's name, "" for a write that was accepted.
     ``kvm_id`` is given where it is not the register's own id. ``seen`` is what the guest read of the register
-    afterwards, None where it was not run. ``moved`` has what else changed meanwhile, by ``vCPU 1 CLIDR_EL1``.
+    afterwards, None where it was not run; ``beside`` has what it read at the same time of the registers that
+    go together with CTR_EL0, where that was written. ``moved`` has what else changed meanwhile, by
+    ``vCPU 1 CLIDR_EL1``.
     """
 
     vcpu: int
@@ -111,13 +122,28 @@ class Write(Record, frozen=True):
     kvm_id: Hex | None = None
     seen: Reading | None = None
     moved: dict[str, Reading] = msgspec.field(default_factory=dict)
+    beside: dict[str, Reading] = msgspec.field(default_factory=dict)
 
 
 class RegisterList(Record, frozen=True):
-    """What KVM_GET_REG_LIST said of one vCPU, in KVM's order."""
+    """What KVM_GET_REG_LIST said of one vCPU in one phase, in KVM's order."""
 
     vcpu: int
     ids: tuple[Hex, ...]
+    phase: str = LAUNCH
+
+
+class Evidence(Protocol):
+    """What one boot has said so far, as the reference model takes it: a capture, or what becomes one."""
+
+    @property
+    def views(self) -> tuple[View, ...]: ...  # noqa: D102 - as in a capture
+
+    @property
+    def register_lists(self) -> tuple[RegisterList, ...]: ...  # noqa: D102
+
+    @property
+    def writes(self) -> tuple[Write, ...]: ...  # noqa: D102
 
 
 class Package(Record, frozen=True):
@@ -259,6 +285,10 @@ class Capture(Record, frozen=True):
     seconds: dict[str, float]  #: stage -> how long it took, wall clock
     writes: tuple[Write, ...] = ()
     console: Console | None = None
+    #: those of VMs that were given something (``kvm.gifts``); ``register_lists`` has those of the launch
+    lists_given: tuple[RegisterList, ...] = ()
+    #: the host's own kernel as a guest, where that was asked for
+    linux: tuple[LinuxGuest, ...] = ()
     #: program -> why it observed nothing, where others did
     failures: dict[str, Failure] = msgspec.field(default_factory=dict)
 

@@ -4,7 +4,11 @@
     cases.jsonl                       a log: one judgement a line, appended as it is made
     captures/CELL/BOOT/capture.json   what a boot said, parsed; beside it the raw streams
     captures/CELL/BOOT/failure.json   instead: why a boot said nothing
+    captures/CELL/BOOT/boots.json     beside it, of a patched kernel: how it and its base then booted
     consoles/CELL-BOOT.log            the machine's console
+    consoles/CELL-BOOT.N.log          that of the Nth of these boots
+
+A cell that is tried again has another boot, so nothing that was observed is ever overwritten.
 
 Verdicts are made anew from the captures whenever a run is read: a planned case without evidence is MISS, so a
 killed run says of itself what it is.
@@ -19,15 +23,19 @@ import msgspec
 
 from ccsight import __version__
 from ccsight.errors import EvidenceError, UsageError
+from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import READABLE, SCHEMA, BuildFacts, Capture, Cell, Package
+from ccsight.evidence.model import FUZZ_VALUES, READABLE, SCHEMA, BuildFacts, Capture, Cell, Package
 from ccsight.evidence.record import Record, T, from_json, to_json, to_json_line
 from ccsight.store import explain, write_atomically
 
 
 class PlannedKernel(Record, frozen=True):
-    """A kernel of the plan: ``spec`` as asked for, ``pin`` the spec that gives this very kernel again."""
+    """A kernel of the plan: ``spec`` as asked for, ``pin`` the spec that gives this very kernel again.
+
+    ``base`` is the spec of what it was made from by patches or options, "" where there is no such thing.
+    """
 
     spec: str
     pin: str
@@ -36,6 +44,7 @@ class PlannedKernel(Record, frozen=True):
     image_sha256: str
     packages: tuple[Package, ...] = ()
     build: BuildFacts | None = None
+    base: str = ""
 
 
 class Plan(Record, frozen=True):
@@ -43,6 +52,7 @@ class Plan(Record, frozen=True):
 
     ``kernels`` has the old one first. ``argv`` is the command that repeats the run. ``silicon`` is the
     text of the user's own silicon table, "" where there is none: ``silicon:`` machines mean the same forever.
+    ``fuzz`` is how many random values every cell writes, ``linux`` whether Linux guests run in it.
     """
 
     schema: int
@@ -55,10 +65,16 @@ class Plan(Record, frozen=True):
     cells: tuple[Cell, ...]
     cases: tuple[PlannedCase, ...]
     silicon: str = ""
+    fuzz: int = FUZZ_VALUES
+    linux: bool = False
 
     def cell(self, machine: str, kernel: str) -> Cell:
         """Return the cell of a machine and a kernel, by their specs."""
         return Cell(machine=machine, kernel=kernel)
+
+    def kernel(self, spec: str) -> PlannedKernel:
+        """Return a planned kernel by its spec."""
+        return next(planned for planned in self.kernels if planned.spec == spec)
 
     def label(self, kernel: str) -> str:
         """Return what people call a kernel, by its spec."""
@@ -102,16 +118,35 @@ class Run:
         """Return the folder of one boot of a cell."""
         return self.folder / "captures" / cell.id / str(boot)
 
-    def console(self, cell: Cell, boot: int = 1) -> Path:
-        """Return the file of one boot's console."""
-        return self.folder / "consoles" / f"{cell.id}-{boot}.log"
+    def console(self, cell: Cell, boot: int = 1, control: int = 0) -> Path:
+        """Return the file of one boot's console, or of a boot that was made as its control."""
+        number = f"{boot}.{control}" if control else f"{boot}"
+        return self.folder / "consoles" / f"{cell.id}-{number}.log"
+
+    def ended(self, cell: Cell, boot: int) -> bool:
+        """Tell whether a boot was made, and came to an end of which something was written down."""
+        folder = self.boot_folder(cell, boot)
+        return any((folder / name).is_file() for name in ("capture.json", "failure.json"))
+
+    def last_boot(self, cell: Cell) -> int:
+        """Return the number of a cell's last boot that has ended, 0 where there is none."""
+        boot = 0
+        while self.ended(cell, boot + 1):
+            boot += 1
+        return boot
+
+    def boot(self, cell: Cell) -> int:
+        """Return the boot that counts: the last one with a capture, or else the last one."""
+        last = self.last_boot(cell)
+        captured = (n for n in range(last, 0, -1) if (self.boot_folder(cell, n) / "capture.json").is_file())
+        return next(captured, last) or 1
 
     def capture(self, cell: Cell) -> Capture | None:
         """Return a cell's capture, or None where there is none.
 
         Raises EvidenceError for one that is malformed, or another cell's.
         """
-        path = self.boot_folder(cell) / "capture.json"
+        path = self.boot_folder(cell, self.boot(cell)) / "capture.json"
         if not path.is_file():
             return None
         found = read_capture(path)
@@ -119,14 +154,21 @@ class Run:
             raise EvidenceError(f"{path} is of another cell", evidence=f"it is of {found.cell.title}")
         return found
 
-    def failure(self, cell: Cell) -> Failure | None:
-        """Return why a cell has no capture, or None where nothing was written down."""
-        path = self.boot_folder(cell) / "failure.json"
-        return _read(path, Failure) if path.is_file() else None
+    def failure(self, cell: Cell, boot: int | None = None) -> Failure | None:
+        """Return why a boot, mostly the one that counts, has no capture, or None where nothing says so."""
+        folder = self.boot_folder(cell, boot or self.boot(cell))
+        if (folder / "capture.json").is_file() or not (folder / "failure.json").is_file():
+            return None
+        return _read(folder / "failure.json", Failure)
 
-    def write(self, cell: Cell, name: str, content: bytes) -> None:
+    def boots(self, cell: Cell) -> Boots | None:
+        """Return how a cell's kernel and its base booted, where the kernel did not come up, else None."""
+        path = self.boot_folder(cell, self.boot(cell)) / "boots.json"
+        return _of_this_schema(_read(path, Boots), path) if path.is_file() else None
+
+    def write(self, cell: Cell, name: str, content: bytes, boot: int = 1) -> None:
         """Put a file into the folder of a cell's boot, whole or not at all."""
-        folder = self.boot_folder(cell)
+        folder = self.boot_folder(cell, boot)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -186,7 +228,7 @@ def read_capture(path: Path) -> Capture:
     return _of_this_schema(_read(path, Capture), path)
 
 
-Versioned = TypeVar("Versioned", Plan, Capture)
+Versioned = TypeVar("Versioned", Plan, Capture, Boots)
 
 
 def _of_this_schema(evidence: Versioned, where: Path) -> Versioned:

@@ -5,13 +5,14 @@ law is a row of ``known``, with the rule that must then hold, never an exception
 Versions are never compared: vendors backport.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ccsight.arm64.caches import listed
-from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.arm64.registers import SELECTORS
-from ccsight.evidence.model import Capture, Vantage
+from ccsight.evidence.model import Evidence
 from ccsight.kvm import known, known_guests, model, writes
+from ccsight.kvm.hosts import told_lists
 from ccsight.kvm.known import Difference, Known
 
 
@@ -19,7 +20,8 @@ from ccsight.kvm.known import Difference, Known
 class Behaviour:
     """A way in which KVM shows the cache registers; ``shows`` is the model of it, where there is one.
 
-    ``takes`` is the model of what a VMM may write.
+    ``lists`` is that of the sizes for which KVM has an id, given CLIDR_EL1; ``takes`` that of what a VMM
+    may write.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Behaviour:
     since: str
     source: str
     shows: model.Model | None = None
+    lists: Callable[[int], frozenset[int]] | None = None
     takes: writes.Model | None = None
     known: tuple[Known, ...] = ()
 
@@ -46,6 +49,7 @@ NATIVE = Behaviour(
     since="as Linux did up to v6.2",
     source="Linux v6.2, arch/arm64/kvm/sys_regs.c",
     shows=model.native,
+    lists=lambda clidr: frozenset(cache.selector for cache in listed(clidr)),
     takes=writes.native,
     known=known.NATIVE + known_guests.NATIVE,
 )
@@ -56,9 +60,12 @@ NORMALISED = Behaviour(
     since="as Linux does since 7af0c2534f4c, v6.3",
     source='Linux 7af0c2534f4c ("KVM: arm64: Normalize cache configuration", in v6.3)',
     shows=model.normalised,
+    lists=lambda clidr: frozenset(SELECTORS),
     takes=writes.normalised,
     known=known.NORMALISED + known_guests.NORMALISED,
 )
+
+BEHAVIOURS = (NATIVE, NORMALISED)
 
 #: No row fits. Nothing is known of it, so nothing is excused.
 UNKNOWN = Behaviour(
@@ -66,17 +73,12 @@ UNKNOWN = Behaviour(
 )
 
 
-def observed(capture: Capture) -> Behaviour:
-    """Return the behaviour that a capture shows, told by which CCSIDR_EL1 ids KVM lists.
+def observed(capture: Evidence) -> Behaviour:
+    """Return the behaviour that evidence shows, told by which CCSIDR_EL1 ids KVM lists.
 
     Native kernels list the caches that CLIDR_EL1 names; normalising ones list all fourteen selectors
     (Linux 7af0c2534f4c, write_demux_regids()).
     """
-    views = [view for view in capture.launch if view.vantage is Vantage.USERSPACE]
-    if not views or not capture.register_lists:
-        return UNKNOWN
-    clidr = views[0].value("CLIDR_EL1")
-    selectors = {ccsidr_selector(kvm_id) for kvm_id in capture.register_lists[0].ids} - {None}
-    if clidr is not None and selectors == {cache.selector for cache in listed(clidr)}:
-        return NATIVE
-    return NORMALISED if selectors == set(SELECTORS) else UNKNOWN
+    ids, clidr = told_lists(capture)
+    fits = (each for each in BEHAVIOURS if each.lists and clidr is not None and each.lists(clidr) == ids)
+    return next(fits, UNKNOWN)

@@ -6,7 +6,7 @@ A rule is asked about one difference at a time. Whatever only looks like the kno
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ccsight.arm64.caches import listed
+from ccsight.arm64.caches import effective_idc, listed
 from ccsight.arm64.registers import CTR_EL0, SELECTORS, base_name, ccsidr
 from ccsight.evidence.model import Vantage, View, Write
 from ccsight.kvm.model import GUESTS, native, trapped_size
@@ -180,6 +180,20 @@ def _another_cpus_size_is_refused(difference: Difference) -> bool:
     return write.problem == "EINVAL" and write.value == origin != here and unchanged
 
 
+def _lowered_idc_is_kept_by_clidr(difference: Difference) -> bool:
+    """The VM has no IDC, but its CLIDR_EL1 is still that of the launch, in which nothing must be cleaned."""
+    guest, write = difference.other, difference.write
+    idc, clidr = CTR_EL0.field("IDC"), guest.value("CLIDR_EL1")
+    return (
+        write is not None
+        and guest.value("CTR_EL0") == write.value
+        and not idc.extract(write.value)
+        and clidr is not None
+        and clidr == difference.one.value("CLIDR_EL1")
+        and effective_idc(0, clidr) == 1
+    )
+
+
 _FIELD_FAILURE = (
     "each physical CPU shows its own, and takes no other: a VMM that carries these to another cluster "
     "is refused: QEMU's 'failed to boot CPU1' (QEMU issue 1595)"
@@ -245,5 +259,12 @@ NORMALISED = (
         _untrapped_ctr_is_the_cpus_own,
         "with FEAT_EVT the guest reads CTR_EL0 untrapped where the CPUs match (Linux c876c3f182a5, v6.5): "
         "L1Ip and TminLine are the CPU's own, and change under a guest that moves",
+    ),
+    Known(
+        "CR-010",
+        "CTR_EL0",
+        _lowered_idc_is_kept_by_clidr,
+        "a VM's CTR_EL0 may be lowered (Linux 2843cae26644, v6.11), but CLIDR_EL1 stays as made up of the "
+        "host's: it names no level to clean to, which Linux takes for IDC. The VMM must write CLIDR_EL1, too",
     ),
 )

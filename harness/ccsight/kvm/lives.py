@@ -14,10 +14,25 @@ SIZES = (1, 2, 8)
 #: The most that there can be, with those that come late.
 MOST = 8
 
-#: What a VMM writes to every vCPU before it runs, and what to the VM beside. No CPU has such caches, and
+#: What a VMM writes to vCPU 0 before it runs, and what to the VM beside. No CPU has such caches, and
 #: kernels that let a VMM choose take them: lines of 256 bytes, LoC and LoUIS that promise nothing.
 OVERRIDES = {"CLIDR_EL1": 0x0C200923, "CCSIDR_EL1[0]": 0x0007E01C, "CCSIDR_EL1[2]": 0x007FE03C}
 BESIDE = {"CLIDR_EL1": 0x0B200123, "CCSIDR_EL1[0]": 0x0003E01C, "CCSIDR_EL1[2]": 0x003FE03C}
+
+#: Where the values of one vCPU are unlike those of another: CLIDR_EL1.ICB, CCSIDR_EL1.NumSets.
+_OWN = {"CLIDR_EL1": 30, "CCSIDR_EL1[0]": 13, "CCSIDR_EL1[2]": 13}
+
+
+def overrides(vcpu: int) -> dict[str, int]:
+    """Return what a VMM writes to a vCPU: to each something else, so that none can stand for another."""
+    return {name: value ^ vcpu << _OWN[name] for name, value in OVERRIDES.items()}
+
+
+def was_reset(moment: str, vcpu: int) -> bool:
+    """Tell whether a vCPU was reset since its values were written: by CPU_ON, or by KVM_ARM_VCPU_INIT."""
+    if moment == BEFORE:
+        return False
+    return vcpu > 0 or LIFE.index(moment) >= LIFE.index("re-init")
 
 
 @dataclass(frozen=True)

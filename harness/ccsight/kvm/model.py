@@ -7,12 +7,13 @@ that are right for each register. What cannot be known is left out, never guesse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ccsight.arm64.caches import Side, listed, minimum_line
-from ccsight.arm64.registers import CLIDR_EL1, CTR_EL0, SELECTORS, ccsidr
+from ccsight.arm64.registers import CLIDR_EL1, CTR_EL0, ID_AA64MMFR2_EL1, SELECTORS, ccsidr
 from ccsight.evidence.model import Reading, Vantage, View
 from ccsight.evidence.record import Hex
+from ccsight.kvm.gifts import MTE, Gift, gift
 from ccsight.kvm.physical import Physical
 
-GUESTS = (Vantage.GUEST, Vantage.GUEST_EL0)
+GUESTS = (Vantage.GUEST, Vantage.GUEST_EL0, Vantage.GUEST_EL2)
 #: For each reading the answers that are right; more than one where the kernel's choice cannot be known.
 Expected = Mapping[str, tuple[Reading, ...]]
 Model = Callable[[Physical, View], Expected]
@@ -22,6 +23,9 @@ _U32 = 0xFFFF_FFFF
 #: What access_ccsidr() cleared of a data or unified cache: all but the line size and bits 31:28.
 _GEOMETRY = 0x0FFF_FFF8
 _ENOENT = (Reading(problem="ENOENT"),)
+#: The one field of an ID register that is about caches, as a reading of its own.
+CCIDX = "ID_AA64MMFR2_EL1.CCIDX"
+_CCIDX = ID_AA64MMFR2_EL1.field("CCIDX")
 
 
 def native(cpus: Physical, view: View) -> Expected:
@@ -31,13 +35,14 @@ def native(cpus: Physical, view: View) -> Expected:
     if view.vantage not in GUESTS or cpus.mismatched is None:
         return {}
     found = dict(_native_guest(cpus, view.cpu, trapped=cpus.mismatched))
-    return _known(found.items() if view.vantage is Vantage.GUEST else [("CTR_EL0", found["CTR_EL0"])])
+    return _known([("CTR_EL0", found["CTR_EL0"])] if view.vantage is Vantage.GUEST_EL0 else found.items())
 
 
 def _native_userspace(cpus: Physical, view: View) -> Iterator[tuple[str, Iterable[int] | None]]:
     """CTR and CLIDR are latched when KVM starts, on whichever CPU that was; sizes are the ioctl's CPU's."""
     yield "CTR_EL0", _one(cpus.ctr)
     yield "CLIDR_EL1", cpus.own(None, "CLIDR_EL1")
+    yield CCIDX, shown_ccidx(cpus)
     clidr = view.value("CLIDR_EL1")
     if clidr is None:
         return
@@ -53,9 +58,19 @@ def _native_guest(
     """The guest reads the CPU it runs on; with HCR_EL2.TID2, what KVM makes of it (access_ccsidr())."""
     yield "CTR_EL0", _one(cpus.ctr) if trapped else cpus.own(cpu, "CTR_EL0")
     yield "CLIDR_EL1", cpus.own(cpu, "CLIDR_EL1")
+    yield CCIDX, shown_ccidx(cpus)
     for selector in SELECTORS:
         values = cpus.own(cpu, ccsidr(selector))
         yield ccsidr(selector), [trapped_size(selector, value) for value in values] if trapped else values
+
+
+def shown_ccidx(cpus: Physical) -> set[int]:
+    """Return what a guest may be told of the layout: the CPUs' own, or the narrow one.
+
+    Some vendors' v6.1 hide FEAT_CCIDX as newer kernels do (Linux bf48040cd9b0, v6.3).
+    """
+    own = [_CCIDX.extract(value) for value in cpus.own(None, "ID_AA64MMFR2_EL1")]
+    return {0, min(own)} if own else set()
 
 
 def trapped_size(selector: int, value: int) -> int:
@@ -74,9 +89,28 @@ def normalised(cpus: Physical, view: View) -> Expected:
         ctr = own if cpus.enhanced_traps else (*own, *ctr)
     found: dict[str, Iterable[int] | None] = {"CTR_EL0": ctr}
     if view.vantage is not Vantage.GUEST_EL0:
-        found["CLIDR_EL1"] = [fabricated_clidr(cpus.ctr)]
+        found[CCIDX] = [0]  # hidden: what is made up has the narrow layout (Linux bf48040cd9b0, v6.3)
+        found["CLIDR_EL1"] = _fabricated_clidrs(cpus.ctr, gift(view.phase))
         found |= {ccsidr(selector): [fabricated_size(cpus.ctr, selector)] for selector in SELECTORS}
     return _known(found.items())
+
+
+def _fabricated_clidrs(ctr: int, given: Gift) -> tuple[int, ...]:
+    """Return what is right of a VM that was given this: with tags, there were kernels that shifted them."""
+    plain = fabricated_clidr(ctr)
+    if MTE not in given.takes:
+        return (plain,)
+    return fabricated_clidr(ctr, mte=True), tags_shifted_as_int(plain)
+
+
+def tags_shifted_as_int(clidr: int) -> int:
+    """Return what became of a made-up CLIDR_EL1 in a VM with MTE before c6c167afa090 (v6.12 and stable).
+
+    ``2 << CLIDR_TTYPE_SHIFT(loc)`` was an int: the CPU shifts a register of 32 bits by 33 or 35 modulo 32,
+    and so the tags went into the type of the cache at that level.
+    """
+    ttype = CLIDR_EL1.field(f"Ttype{CLIDR_EL1.field('LoC').extract(clidr)}")
+    return clidr | 2 << ttype.lo % 32
 
 
 def fabricated_clidr(ctr: int, *, mte: bool = False) -> int:

@@ -1,17 +1,12 @@
-"""What a capture tells of the physical CPUs themselves: which are alike, and what their registers hold.
+"""A host's physical CPUs: which are alike, what their registers hold, and what its kernel makes of them."""
 
-The host's own kernel is believed first (vantage ``hardware``); without it, what the silicon table
-declares. What a guest or a VMM was shown is no source: that is what gets judged.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from ccsight.arm64.parts import core_name
-from ccsight.arm64.registers import ID_AA64MMFR2_EL1, REGISTERS
-from ccsight.evidence.model import PINNED, Capture, Vantage, View
+from ccsight.arm64.registers import ID_AA64MMFR2_EL1
+from ccsight.evidence.model import View
 from ccsight.kvm.sanitised import first_mismatch, sanitised_ctr
 
 #: What the kernel's log says where ARM64_MISMATCHED_CACHE_TYPE is set, and where ARM64_HAS_EVT is
@@ -100,87 +95,3 @@ class Physical:
         if not all(name in cpu.registers for cpu in self.cpus for name in names):
             return []
         return [(cpu.registers["CTR_EL0"], cpu.registers["CLIDR_EL1"]) for cpu in self.cpus]
-
-
-def physical(capture: Capture) -> Physical:
-    """Return what a capture tells of its host's CPUs."""
-    told = {
-        view.cpu: view
-        for view in capture.views
-        if (view.vantage, view.phase) == (Vantage.USERSPACE, PINNED)
-        if view.cpu is not None and view.cpu < len(capture.machine.cpus)
-    }
-    return Physical(tuple(_cpus(capture)), told, capture.machine.cpu_features)
-
-
-def by_guests(cpus: Physical, capture: Capture) -> Physical | None:
-    """Return a host of which nothing is known, with what untrapped guests read on each CPU as its registers.
-
-    For kernels that show the physical CPU. None where they trap instead, or the log does not say.
-    """
-    views = {
-        view.cpu: view for view in capture.views if (view.vantage, view.phase) == (Vantage.GUEST, PINNED)
-    }
-    if cpus.mismatched is not False or not all(cpu.number in views for cpu in cpus.cpus):
-        return None
-    found = {number: _values(view) for number, view in views.items() if number is not None}
-    return replace(
-        cpus,
-        cpus=tuple(replace(cpu, source="guests'", registers=found[cpu.number]) for cpu in cpus.cpus),
-    )
-
-
-def by_userspace(cpus: Physical) -> Physical | None:
-    """Return a host of which nothing is known, with the CTR_EL0 that a VMM is told.
-
-    For kernels that make everything of that. None where it is not the same on all CPUs.
-    """
-    told = {view.value("CTR_EL0") for view in cpus.told.values()}
-    ctr = told.pop() if len(told) == 1 else None
-    if ctr is None:
-        return None
-    return replace(cpus, kept_ctr=ctr, cpus=tuple(replace(cpu, source="userspace's") for cpu in cpus.cpus))
-
-
-def _values(view: View) -> dict[str, int]:
-    found = {name: reading.value for name, reading in view.readings.items()}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _cpus(capture: Capture) -> Iterator[PhysicalCpu]:
-    hardware = {view.cpu: view for view in capture.views if view.vantage is Vantage.HARDWARE}
-    declared = {row.cpu: row for row in capture.machine.declared}
-    for number, cpu in enumerate(capture.machine.cpus):
-        row, view = declared.get(number), hardware.get(number)
-        registers = whole(row.registers) if row else {}
-        if view:
-            registers = _values(view)
-        yield PhysicalCpu(
-            number=number,
-            core=row.core if row else core_name(cpu.midr),
-            midr=cpu.midr,
-            revidr=cpu.revidr,
-            source="hardware" if view else "declared" if row else "",
-            registers=registers,
-        )
-
-
-def whole(declared: Mapping[str, int]) -> dict[str, int]:
-    """Return declared registers; one of which only fields are given has these fields and nothing else."""
-    found: dict[str, int] = {}
-    for name, value in declared.items():
-        register, _, field = name.partition(".")
-        shift = REGISTERS[register].field(field).lo if field and register in REGISTERS else 0
-        found[register] = found.get(register, 0) | value << shift
-    return found
-
-
-def cpu_list(numbers: Iterable[int]) -> str:
-    """Return CPUs in short: ``CPU 0-3, 6``."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return "CPU " + ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)

@@ -15,7 +15,7 @@ from ccsight.evidence.model import (
     RAN,
     UNINITIALISED,
     UNREADABLE,
-    Capture,
+    Evidence,
     Reading,
     Vantage,
     View,
@@ -111,8 +111,8 @@ class Written:
         return [(write, told) for write, told in known if write.value != told]
 
 
-def written(capture: Capture) -> Written:
-    """Return what decides on the writes of a capture."""
+def written(capture: Evidence) -> Written:
+    """Return what decides on the writes that there are."""
     views: dict[tuple[Vantage, int | None], View] = {}
     for view in capture.views:
         if view.phase in (LAUNCH, PINNED):

@@ -1,7 +1,9 @@
-"""Compiles ``guests/`` once per source and compiler: the probe ``ccprobe``, and an image of each bare guest.
+"""Compiles ``guests/`` once per source and compiler: the probe, and an image of each bare guest.
 
-A new source file needs nothing here: ``vmm/*.c`` make the probe, each ``bare/*.c`` a guest of its own;
-a ``bare/*.S`` is one that stands on nothing of ours.
+The probe is made twice, of the same parts: ``ccprobe``, a static program that goes to any machine, and
+``ccprobe.so`` for the machine that ccsight itself runs on. A new source file needs nothing here:
+``vmm/*.c`` make the probe, each ``bare/*.c`` a guest of its own; a ``bare/*.S`` is one that stands on
+nothing of ours. ``linux/*.c`` are the one program of a Linux guest.
 """
 
 import hashlib
@@ -11,24 +13,25 @@ from pathlib import Path
 from ccsight import store
 from ccsight.deadline import Deadline
 from ccsight.errors import ToolMissing
-from ccsight.paths import data_dir
+from ccsight.paths import cache_dir, data_dir
 from ccsight.process import run
 
 PROBE = "ccprobe"
+LIBRARY = "ccprobe.so"
 _NATIVE = ("aarch64", "arm64")
+#: The program's own; all else is the library, too.
+_MAIN = "vmm/main.c"
+#: The first program of a Linux guest, and what it has in common with the probe.
+LINUX_INIT = "linux-init"
+_INIT_PARTS = ("vmm/cpus.c", "vmm/errors.c", "vmm/files.c", "vmm/leaves.c")
 
 # Nothing of the place or the time of a build gets into its product: equal sources make equal hashes.
 _COMMON = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", "-g0", "-Iinclude", "-Wl,--build-id=none")
-_PROBE_FLAGS = (
-    *_COMMON,
-    "-Ivmm",
-    "-Os",
-    "-ffunction-sections",
-    "-fdata-sections",
-    "-static",  # it runs on whatever userland the machine has
-    "-s",
-    "-Wl,--gc-sections",
-)
+_PROBE_FLAGS = (*_COMMON, "-Ivmm", "-Os", "-ffunction-sections", "-fdata-sections")
+_PARTS_FLAGS = (*_PROBE_FLAGS, "-fPIC", "-fvisibility=hidden", "-r")
+_LINK_FLAGS = (*_PROBE_FLAGS, "-s", "-Wl,--gc-sections")
+_PROGRAM_FLAGS = (*_LINK_FLAGS, "-static")  # it runs on whatever userland the machine has
+_LIBRARY_FLAGS = (*_LINK_FLAGS, "-shared", "-Wl,-z,defs")
 _GUEST_FLAGS = (
     *_COMMON,
     "-Ibare/common",
@@ -46,13 +49,21 @@ _GUEST_FLAGS = (
 
 
 def built(deadline: Deadline) -> Path:
-    """Return the folder that holds ``ccprobe`` and a ``NAME.img`` of each bare guest, compiled if need be.
+    """Return the folder that holds both forms of the probe and a ``NAME.img`` of each bare guest.
 
-    Raises ToolMissing without a compiler for arm64, ProcessFailed with its words when it fails.
+    It is compiled if need be. Without a compiler for arm64 it is what some other compiler has made of these
+    very sources, if that was copied into the cache; else ToolMissing. Raises ProcessFailed with the
+    compiler's words when it fails.
     """
     source = data_dir("guests")
     prefix = "" if platform.machine() in _NATIVE else "aarch64-linux-gnu-"
-    key = _key(source, _compiler(prefix, deadline))
+    try:
+        key = _key(source, _compiler(prefix, deadline))
+    except ToolMissing:
+        given = sorted((cache_dir() / "guests").glob(f"{_recipe(source)}-*/{LIBRARY}"))
+        if not given:
+            raise
+        return given[0].parent
     return store.entry("guests", key, lambda folder: _compile(source, folder, prefix, deadline), deadline)
 
 
@@ -64,24 +75,35 @@ def _compiler(prefix: str, deadline: Deadline) -> str:
         packages = "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" if prefix else "gcc libc6-dev"
         raise ToolMissing(
             "no compiler for arm64, which the probe needs",
-            evidence=missing.fact,
+            evidence=f"{missing.fact}; nothing made elsewhere of these sources in {cache_dir() / 'guests'}",
             next_step=f"apt-get install {packages}",
         ) from None
 
 
 def _key(source: Path, compiler: str) -> str:
-    """Return the hash of all that goes into the programs."""
-    digest = hashlib.sha256(repr((compiler, _PROBE_FLAGS, _GUEST_FLAGS)).encode())
+    return f"{_recipe(source)}-{hashlib.sha256(compiler.encode()).hexdigest()[:16]}"
+
+
+def _recipe(source: Path) -> str:
+    """Return the hash of all that goes into the programs but the compiler."""
+    flags = (_PARTS_FLAGS, _PROGRAM_FLAGS, _LIBRARY_FLAGS, _GUEST_FLAGS, _INIT_PARTS)
+    digest = hashlib.sha256(repr(flags).encode())
     for path in sorted(source.rglob("*")):
         if path.suffix in (".c", ".h", ".S", ".lds"):
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             digest.update(f"{path.relative_to(source).as_posix()} {content}\n".encode())
-    return digest.hexdigest()[:32]
+    return digest.hexdigest()[:16]
 
 
 def _compile(source: Path, folder: Path, prefix: str, deadline: Deadline) -> None:
-    probe = _sources(source, "vmm/*.c")
-    _run([f"{prefix}gcc", *_PROBE_FLAGS, "-o", str(folder / PROBE), *probe], source, deadline)
+    sources = [path for path in _sources(source, "vmm/*.c") if path != _MAIN]
+    merged = folder / "parts.o"
+    _run([f"{prefix}gcc", *_PARTS_FLAGS, "-o", str(merged), *sources], source, deadline)
+    _run([f"{prefix}gcc", *_PROGRAM_FLAGS, "-o", str(folder / PROBE), _MAIN, str(merged)], source, deadline)
+    _run([f"{prefix}gcc", *_LIBRARY_FLAGS, "-o", str(folder / LIBRARY), str(merged)], source, deadline)
+    merged.unlink()
+    init = [*_sources(source, "linux/*.c"), *_INIT_PARTS]
+    _run([f"{prefix}gcc", *_PROGRAM_FLAGS, "-o", str(folder / LINUX_INIT), *init], source, deadline)
     common = _sources(source, "bare/common/*.[cS]")
     guests = {guest: [*common, guest] for guest in _sources(source, "bare/*.c")}
     guests |= {guest: [guest] for guest in _sources(source, "bare/*.S")}

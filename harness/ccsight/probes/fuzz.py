@@ -4,17 +4,15 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ccsight.arm64.registers import REGISTERS, SELECTORS, Register, base_name, ccsidr
-from ccsight.evidence.model import FUZZED, View
+from ccsight.evidence.model import FUZZ_VALUES, FUZZED, View
 from ccsight.probes.writes import Attempt, Trial
 
-#: How many values a capture tries, unless it is told otherwise.
-VALUES = 300
 #: Every register as often as all sizes together, and one size that no cache has.
 _REGISTERS = ("CTR_EL0", "CLIDR_EL1", "ID_AA64MMFR2_EL1", "CSSELR_EL1", "CCSIDR_EL1")
 _BEYOND = ccsidr(14)
 
 
-def trial(told: Mapping[int, View], seed: str, count: int = VALUES) -> Trial:
+def trial(told: Mapping[int, View], seed: str, count: int = FUZZ_VALUES) -> Trial:
     """Return a VM that never runs, and random values for it: the same seed gives the same ones."""
     cpu, view = next(iter(told.items()))
     dice = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret

@@ -11,7 +11,7 @@ from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
 from ccsight.evidence.model import BEFORE, FRESH, Reading, Vantage, View, Write
 from ccsight.evidence.record import Hex
-from ccsight.kvm.lives import BESIDE, OVERRIDES, SIZES, Life
+from ccsight.kvm.lives import BESIDE, SIZES, Life, overrides
 from ccsight.probes.outcome import GIVEN_BACK, PARKED, RESET, Got, Initialised, Ran, Wrote
 from ccsight.probes.runner import Probe
 from ccsight.probes.script import Results, Script, Step
@@ -97,7 +97,7 @@ class _Living:
         self._initialise()
         if self.life.overridden:
             for vcpu in range(self.life.size):
-                self._set(FRESH, vcpu, OVERRIDES)
+                self._set(FRESH, vcpu, overrides(vcpu))
         self.script.load(_GUEST)
         self.script.start(0)
         self._look(moment, 0)
@@ -142,7 +142,7 @@ class _Living:
         self.script.late_vcpu()
         self.inits.append(self.script.init(late, off=True))
         if self.life.overridden:
-            self._set(moment, late, OVERRIDES)
+            self._set(moment, late, overrides(late))
         self._look(moment, 0, (late,))
         for vcpu in range(1, late + 1):
             self._look(moment, vcpu)

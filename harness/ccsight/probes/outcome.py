@@ -30,6 +30,20 @@ class Initialised:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """KVM_CHECK_EXTENSION: 0 for a capability that is not there, else what it says of it."""
+
+    says: Reading
+
+
+@dataclass(frozen=True)
+class Given:
+    """KVM_ENABLE_CAP; ``problem`` is the errno's name, "" when the VM has it now."""
+
+    problem: str
+
+
+@dataclass(frozen=True)
 class Got:
     """KVM_GET_ONE_REG of each of ``READINGS``, in their order."""
 
@@ -117,6 +131,19 @@ def initialised(block: Block) -> Initialised:
     """Read ``init``."""
     block.of()
     return Initialised(block.problem())
+
+
+def checked(block: Block) -> Checked:
+    """Read ``check``."""
+    block.of()
+    problem = block.problem("says")
+    return Checked(Reading(problem=problem) if problem else Reading(value=Hex(block.result.count("says"))))
+
+
+def given(block: Block) -> Given:
+    """Read ``cap``."""
+    block.of()
+    return Given(block.problem())
 
 
 def got(block: Block) -> Got:

@@ -7,14 +7,14 @@ for is for the caller to judge.
 import hashlib
 import secrets
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from ccsight.deadline import Deadline
-from ccsight.errors import CcsightError, ProbeError
+from ccsight.errors import CcsightError, InfraError, ProbeError
 from ccsight.evidence.model import View
 from ccsight.machines.model import Host
 from ccsight.probes import hardware
@@ -34,6 +34,8 @@ SWEEP_GUEST = "sweep.img"
 _SCRIPT = "script"
 #: How ccprobe ends when it has sent a stream: all was observed, or the stream says what was not.
 _SENT = (0, 1)
+#: ... and when somebody else ended it: by SIGKILL, as a shell has it.
+_KILLED = 128 + 9
 #: Seconds of a vCPU's run after which ccprobe ends a guest that spins; an emulated host needs far below one.
 _GUEST_SECONDS = 10
 
@@ -84,6 +86,31 @@ class Probe:
             self.host.push(Path(file.name), place, deadline, mode=0o600)
         return scripts.results(self._run(["script", place, str(_GUEST_SECONDS)], deadline, name), script)
 
+    def caches(self, deadline: Deadline) -> Stream:
+        """Return what the host's own sysfs says of its caches."""
+        return self._run(["caches"], deadline)
+
+    def linux(self, name: str, arguments: Sequence[str], deadline: Deadline) -> Stream:
+        """Return what ccprobe says of a Linux guest; ``name`` is what its stream is kept under.
+
+        The first three of ``arguments`` are names of files that ``lay`` has put beside the programs.
+        """
+        files = [self._path(file) for file in arguments[:3]]
+        return self._run(["linux", *files, *arguments[3:]], deadline, name)
+
+    def lay(self, bundle: Path, deadline: Deadline) -> None:
+        """Lay out a tar archive, packed with gzip, beside the programs."""
+        place = self._path(bundle.name)
+        self.host.push(bundle, place, deadline, mode=0o600)
+        words = 'gunzip -c "$0" | tar -xf - -C "$1" && rm "$0"'
+        done = self.host.run(["sh", "-c", words, place, self.place], deadline)
+        if done.returncode:
+            raise ProbeError(
+                f"what a Linux guest needs cannot be unpacked on the machine: status {done.returncode}",
+                evidence=done.stderr.decode(errors="replace")[-500:].strip(),
+                next_step="it needs gunzip, tar, and room in /tmp",
+            )
+
     def _path(self, name: str) -> str:
         return f"{self.place}/{name}"
 
@@ -91,6 +118,12 @@ class Probe:
         done = self.host.run([self._path(PROBE), *arguments], deadline, limit=STREAM_MAX)
         self.keep(f"{name or arguments[0]}.stream", done.stdout)
         source = f"{PROBE} {arguments[0]} {name}".strip()
+        if done.returncode == _KILLED:
+            raise InfraError(
+                f"{source} was killed on the machine",
+                evidence=f"status {done.returncode}, after {len(done.stdout)} bytes of its stream",
+                next_step="look for the out-of-memory killer on the console, and repeat the capture",
+            )
         if done.returncode not in _SENT:
             raise ProbeError(
                 f"{source} ended with status {done.returncode} on the machine",
@@ -98,6 +131,12 @@ class Probe:
                 next_step="run it there by hand: " + " ".join(done.argv),
             )
         return parse(done.stdout, source)
+
+
+def hashes(folder: Path, probe: str) -> dict[str, str]:
+    """Return the SHA-256 of what observes: one form of the probe, and all guests."""
+    names = (probe, *sorted(path.name for path in folder.glob("*.img")))
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
 
 
 @contextmanager
@@ -109,13 +148,12 @@ def placed(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterator
     meets it.
     """
     place = f"/tmp/ccsight-{secrets.token_hex(8)}"  # noqa: S108 - pushed whole, under a name nobody can guess
-    names = (PROBE, *sorted(path.name for path in folder.glob("*.img")))
-    programs = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    programs = hashes(folder, PROBE)
     bundle = f"{place}.tar"
     try:
         with NamedTemporaryFile() as file:
             with tarfile.open(fileobj=file, mode="w") as archive:
-                for name in names:
+                for name in programs:
                     archive.add(folder / name, name)
             file.flush()
             host.push(Path(file.name), bundle, deadline, mode=0o600)

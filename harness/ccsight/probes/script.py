@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from ccsight.probes import outcome
-from ccsight.probes.outcome import Block, Did, Got, GotId, Initialised, Listed, Ran, Wrote
+from ccsight.probes.outcome import Block, Checked, Did, Given, Got, GotId, Initialised, Listed, Ran, Wrote
 from ccsight.probes.stream import Line, Stream, refuse
 from ccsight.probes.views import require_kvm
 
@@ -29,7 +29,7 @@ VCPUS_MAX = 8
 STEPS_MAX = 16384
 
 #: Features for KVM_ARM_VCPU_INIT (Linux arch/arm64/include/uapi/asm/kvm.h), as bits.
-POWER_OFF, EL1_32BIT, PSCI_0_2 = 1 << 0, 1 << 1, 1 << 2
+POWER_OFF, EL1_32BIT, PSCI_0_2, HAS_EL2 = 1 << 0, 1 << 1, 1 << 2, 1 << 7
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,18 @@ class Script:
         """
         mask = features | PSCI_0_2 | (POWER_OFF if off else 0)
         return self._add(outcome.initialised, "init", slot, vcpu, f"{mask:#x}")
+
+    def check(self, capability: int, slot: int = 0) -> Step[Checked]:
+        """Ask KVM_CHECK_EXTENSION of the VM about a capability."""
+        return self._add(outcome.checked, "check", slot, capability)
+
+    def give(self, capability: int, slot: int = 0) -> Step[Given]:
+        """Give the VM a capability, with KVM_ENABLE_CAP: some go to a VM without vCPUs only."""
+        return self._add(outcome.given, "cap", slot, capability)
+
+    def gic(self, slot: int = 0) -> Step[Did]:
+        """Give the VM a GICv3 for the vCPUs that it has; KVM runs none with EL2 without one."""
+        return self._add(outcome.did, "gic", slot)
 
     def load(self, guest: str, slot: int = 0) -> Step[Did]:
         """Put a bare guest into the VM's memory: ``sweep``."""

@@ -6,9 +6,9 @@ of the writes that follow from what was read. What a difference between CPUs mea
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 from ccsight.evidence.model import CARRIED, MOVED, PINNED, Reading, Vantage, View, Write
+from ccsight.kvm.pairs import carried
 from ccsight.probes.stream import Line, Stream, refuse
 from ccsight.probes.views import (
     READINGS,
@@ -21,8 +21,6 @@ from ccsight.probes.views import (
 )
 
 PROGRAM = "sweep"
-#: From as many CPUs values are carried at most: the first of each kind, by what userspace reads there.
-REPRESENTATIVES = 8
 
 _KINDS = ("kvm", "cpus", "visit", "guest", "set")
 _VCPU = 0
@@ -160,26 +158,8 @@ def read_in_guest(item: Line) -> Reading:
     return Reading(value=item.hex("values"))
 
 
-def _pairs(pinned: Sequence[View]) -> list[tuple[View, View]]:
-    """Return from which CPU to which one ccprobe carries values; guests/vmm/pairs.c has the same rule."""
-    if len(pinned) == 1:
-        return [(pinned[0], pinned[0])]
-    kinds: dict[tuple[Reading, ...], View] = {}
-    for view in pinned:
-        kinds.setdefault(tuple(view.readings.values()), view)
-    chosen = list(kinds.values())[:REPRESENTATIVES]
-    if len(chosen) == 1:
-        chosen.append(pinned[-1])
-    return list(permutations(chosen, 2))
-
-
 def _writes(stream: Stream, lines: Sequence[Line], pinned: Sequence[View]) -> tuple[Write, ...]:
-    expected = [
-        (origin.cpu, target.cpu, name, reading.value)
-        for origin, target in _pairs(pinned)
-        for name, reading in origin.readings.items()
-        if reading.value is not None
-    ]
+    expected = list(carried(pinned))
     writes = tuple(_write(line) for line in lines)
     for line, write, wanted in zip(lines, writes, expected, strict=False):
         if (write.origin, write.cpu, write.name, write.value) != wanted:

@@ -120,6 +120,12 @@ def require_kvm(stream: Stream) -> None:
     problems = [kvm_problem(line) for line in _of(stream, "kvm")]
     if len(problems) != 1:
         refuse(stream.source, f"has {len(problems)} lines about KVM")
+    if problems[0] in ("EACCES", "EPERM"):
+        raise NoKvm(
+            "the machine is up, but /dev/kvm may not be opened by this user",
+            evidence=f"opening /dev/kvm: {problems[0]}",
+            next_step="see ls -l /dev/kvm there; mostly: usermod -aG kvm USER, and a new login",
+        )
     if problems[0]:
         raise NoKvm(
             "the machine is up, but its kernel offers no KVM",

@@ -3,8 +3,8 @@
 Every VM has two vCPUs: the second one shows what a write does to a vCPU that was not meant.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.deadline import Deadline
@@ -19,6 +19,10 @@ from ccsight.probes.writes import Attempt, Trial, trials
 
 _GUEST = "sweep"
 _VCPUS = 2
+#: Random values in one script: each is two steps, a line for each, and one more where CTR_EL0 moves.
+_VALUES = 2000
+#: What a guest is asked for beside CTR_EL0, where that was written: Linux takes them together.
+_BESIDE = ("CTR_EL0", "CLIDR_EL1")
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,31 @@ class Writing:
 def observe(
     probe: Probe, views: Iterable[View], seed: str, values: int, deadline: Deadline
 ) -> tuple[Write, ...]:
-    """Return the whole table of writes, and so many random values, given what was read on each CPU.
+    """Make every write of the table, then random ones from a seed; ``views`` has those of the sweep.
 
     Raises as ``Probe.script`` does.
     """
     pinned = [view for view in views if (view.vantage, view.phase) == (Vantage.USERSPACE, PINNED)]
     told = {view.cpu: view for view in pinned if view.cpu is not None}
-    writing = Writing.of([*trials(told), fuzz.trial(told, seed, values)])
-    return writing.writes(probe.script(PROGRAM, writing.script, deadline))
+    found: tuple[Write, ...] = ()
+    for number, own in enumerate(_scripts(told, fuzz.trial(told, seed, values)), 1):
+        writing = Writing.of(own)
+        name = PROGRAM if number == 1 else f"{PROGRAM}-{number}"
+        found += writing.writes(probe.script(name, writing.script, deadline))
+    return found
+
+
+def _scripts(told: Mapping[int, View], random: Trial) -> Iterator[list[Trial]]:
+    """Yield what goes into each script: none has more steps than ccprobe takes, or lines than are read."""
+    pieces = [random.attempts[at : at + _VALUES] for at in range(0, len(random.attempts), _VALUES)]
+    first, *others = [replace(random, attempts=piece) for piece in pieces] or [replace(random, attempts=())]
+    yield [*trials(told), first]
+    yield from ([each] for each in others)
 
 
 def _write(asked: _Asked, results: Results) -> Write:
     attempt, wrote = asked.attempt, results[asked.wrote]
+    read = results[asked.ran].el1 if asked.ran else {}
     return Write(
         vcpu=attempt.vcpu,
         program=PROGRAM,
@@ -108,6 +125,7 @@ def _write(asked: _Asked, results: Results) -> Write:
         after=wrote.after,
         cpu=asked.cpu,
         kvm_id=None if attempt.kvm_id is None else Hex(attempt.kvm_id),
-        seen=results[asked.ran].el1.get(attempt.name) if asked.ran else None,
+        seen=read.get(attempt.name),
         moved=wrote.moved,
+        beside={name: read[name] for name in _BESIDE if name in read and attempt.name == "CTR_EL0"},
     )

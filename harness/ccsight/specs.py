@@ -1,8 +1,10 @@
 """The grammar that kernel and machine specs share: ``KIND:VALUE[,KEY=VALUE]…``, as QEMU writes options.
 
-A comma inside a value is doubled. Options keep their order and may repeat.
+A kind of which there is only one stands alone, without a value. A comma inside a value is doubled.
+Options keep their order and may repeat.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ccsight.arm64.suggest import nearest
@@ -27,20 +29,21 @@ class Spec:
         return tuple(value for name, value in self.options if name == key)
 
 
-def parse(text: str, kinds: dict[str, frozenset[str]], what: str) -> Spec:
-    """Parse a spec. ``kinds`` maps each known kind to the option keys it takes.
+def parse(text: str, kinds: dict[str, frozenset[str]], what: str, alone: Collection[str] = ()) -> Spec:
+    """Parse a spec. ``kinds`` maps each known kind to the option keys it takes; ``alone`` ones have no value.
 
     Raises UsageError naming the nearest kind or key.
     """
     first, *rest = _split(text)
     kind, colon, value = first.partition(":")
-    if not colon or kind not in kinds:
+    if kind not in kinds or bool(colon) == (kind in alone):
+        forms = (known if known in alone else f"{known}:…" for known in kinds)
         raise UsageError(
             f"{text!r} is not a {what}",
             evidence=nearest(kind, kinds),
-            next_step=f"write it as {' or '.join(f'{known}:…' for known in kinds)}",
+            next_step=f"write it as {' or '.join(forms)}",
         )
-    if not value:
+    if colon and not value:
         raise UsageError(f"{text!r} lacks what comes after {kind!r}", next_step=f"{kind}:…")
     options = tuple(_option(part, kind, kinds[kind], text) for part in rest)
     return Spec(text, kind, value, options)
@@ -64,5 +67,5 @@ def _option(part: str, kind: str, keys: frozenset[str], text: str) -> tuple[str,
 
 def render(kind: str, value: str, options: tuple[tuple[str, str], ...]) -> str:
     """Return the text of a spec; the inverse of :func:`parse`."""
-    parts = [f"{kind}:{value}", *(f"{key}={text}" for key, text in options)]
+    parts = [f"{kind}:{value}" if value else kind, *(f"{key}={text}" for key, text in options)]
     return ",".join(part.replace(",", ",,") for part in parts)

@@ -1,19 +1,17 @@
-"""One cell: boot it, prove that it is what was asked for, let every probe program run, write it down.
+"""One cell: boot it, let every probe program run, write down what was seen, or why nothing was.
 
 This is the function that an executor runs, in whatever process or machine.
 """
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ccsight.arm64.registers import REGISTERS
-from ccsight.campaign import programs
+from ccsight.campaign import control, programs
+from ccsight.campaign.booting import DidNotBoot, Start, Stopwatch, proved
 from ccsight.deadline import Deadline
-from ccsight.errors import BootError, CcsightError, ProbeError, WrongKernel
+from ccsight.errors import CcsightError, InfraError, ProbeError
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import (
     SCHEMA,
@@ -32,9 +30,7 @@ from ccsight.kernels.model import Kernel
 from ccsight.machines import console as consoles
 from ccsight.machines import registry, silicon
 from ccsight.machines.model import Booted, Report
-from ccsight.probes import build, fuzz
 from ccsight.probes.identity import Identity
-from ccsight.probes.runner import placed
 from ccsight.store import locked
 
 #: Seconds that one cell may take, whatever happens; a boot has its own, shorter clock.
@@ -43,85 +39,87 @@ CELL_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class CellTask:
-    """A cell to capture, and where its run lies. Travels to the worker, so everything pickles."""
+    """A cell to capture, and where its run lies. Travels to the worker, so everything pickles.
+
+    ``boot`` is the number that this boot of the cell has: another one than 1 where it is repeated.
+    """
 
     run: Path
     cell: Cell
     kernel: Kernel
     seconds: float = CELL_SECONDS
-    fuzz: int = fuzz.VALUES
-
-
-@dataclass
-class Stopwatch:
-    """How long each stage took; every stage that begins is told to ``report``."""
-
-    report: Report
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time one stage."""
-        self.report(name)
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = time.monotonic() - start
+    boot: int = 1
 
 
 def capture_cell(task: CellTask, report: Callable[[str], None]) -> Failure | None:
-    """Capture a cell unless its run has it already; return why it could not be, or None.
+    """Capture a cell unless its run has that boot already; return why it could not be, or None.
 
-    The capture is memoised in the run's folder under a lock: however many workers ask, one boots.
+    What a boot came to is memoised in the run's folder under a lock: however many workers ask, one boots.
     """
     run = Run.open(task.run)
-    deadline = Deadline(task.seconds)
     try:
-        with locked(run.folder / ".locks" / task.cell.id, deadline):
-            if run.capture(task.cell) is None and run.failure(task.cell) is None:
-                _capture(run, task, report, deadline)
-            return run.failure(task.cell)
+        with locked(run.folder / ".locks" / task.cell.id, Deadline(task.seconds + control.SECONDS)):
+            if not run.ended(task.cell, task.boot):
+                _try(run, task, report)
+            return run.failure(task.cell, task.boot)
+    except CcsightError as error:
+        return Failure.of(error)
+
+
+def _try(run: Run, task: CellTask, report: Report) -> None:
+    """Write down what a boot of a cell said, or why it said nothing: of a patched kernel with a control."""
+    machine = registry.machine(task.cell.machine, silicon.table(run.plan.silicon))
+    start = Start(run, task.cell, machine, task.kernel, task.boot)
+    try:
+        _replace(run, start, _captured(start, report, Deadline(task.seconds)))
     except CcsightError as error:
         failure = Failure.of(error)
-        run.write(task.cell, "failure.json", to_json(failure))
-        return failure
+        if isinstance(error, DidNotBoot) and run.plan.kernel(task.cell.kernel).base:
+            start.keep("boots.json", to_json(control.boots(start, failure, report)))
+        start.keep("failure.json", to_json(failure))
 
 
-def _capture(run: Run, task: CellTask, report: Report, deadline: Deadline) -> None:
+def _replace(run: Run, start: Start, capture: Capture) -> None:
+    """Put a capture into its boot's folder. Raises InfraError for one with less than the cell has already."""
+    before = run.capture(start.cell)
+    if before and len(capture.failures) > len(before.failures):
+        raise InfraError(
+            f"boot {start.boot} observed less than the one before it, whose capture stays",
+            evidence="; ".join(f"{name}: {failure.fact}" for name, failure in capture.failures.items()),
+        )
+    start.keep("capture.json", to_json(capture))
+
+
+def _captured(start: Start, report: Report, deadline: Deadline) -> Capture:
     watch = Stopwatch(report)
-    machine = registry.machine(task.cell.machine, silicon.table(run.plan.silicon))
-    with ExitStack() as held:
-        booted = held.enter_context(machine.boot(task.kernel, run.console(task.cell), deadline, report))
-        with watch.stage("push"):
-            keep = partial(run.write, task.cell)
-            probe = held.enter_context(placed(booted.host, build.built(deadline), deadline, keep))
-        with watch.stage("identify"):
-            identity = probe.identify(deadline)
-            prove(identity, task.kernel, booted)
+    with proved(start, watch, deadline) as up:
+        booted, identity = up.booted, up.identity
         # The boot's id is the seed: every boot tries other values, and the capture has it.
-        asked = programs.Asked(task.kernel, booted, probe, identity.boot_id, task.fuzz)
+        asked = programs.Asked(
+            start.kernel, booted, up.probe, identity.boot_id, start.run.plan.fuzz, linux=start.run.plan.linux
+        )
         told = programs.observe(asked, watch.stage, deadline)
         declared, papers = booted.declared(), booted.papers()
         _prove_declared(declared, tuple(view for view in told.views if view.vantage is Vantage.HARDWARE))
+    for name, content in papers.items():
+        start.keep(name, content)
     # Only now: a splat may have come with the last thing that the programs did.
-    console = run.console(task.cell)
-    capture = Capture(
+    console = consoles.observed(start.console, str(start.console.relative_to(start.run.folder)))
+    return Capture(
         schema=SCHEMA,
-        cell=task.cell,
-        kernel=_kernel_facts(task, identity),
-        machine=_machine_facts(task.cell.machine, identity, booted, declared),
+        cell=start.cell,
+        kernel=_kernel_facts(start.cell.kernel, start.kernel, identity),
+        machine=_machine_facts(start.cell.machine, identity, booted, declared),
         views=told.views,
         register_lists=told.register_lists,
+        lists_given=told.lists_given,
         writes=told.writes,
-        programs=probe.programs,
+        linux=told.linux,
+        programs=up.probe.programs,
         seconds={stage: round(spent, 3) for stage, spent in (booted.seconds | watch.seconds).items()},
-        console=consoles.observed(console, str(console.relative_to(run.folder))),
+        console=console,
         failures=told.failures,
     )
-    for name, content in papers.items():
-        run.write(task.cell, name, content)
-    run.write(task.cell, "capture.json", to_json(capture))
 
 
 def _prove_declared(declared: tuple[Declared, ...], hardware: tuple[View, ...]) -> None:
@@ -146,31 +144,9 @@ def _read(view: View, name: str) -> int | None:
     return REGISTERS[register].field(field).extract(value) if register in REGISTERS else None
 
 
-def prove(identity: Identity, kernel: Kernel, booted: Booted) -> None:
-    """Raise unless the running system says of itself that it is this kernel, in this boot."""
-    if not booted.boot_token or booted.boot_token not in identity.command_line:
-        raise BootError(
-            "another system answers where the machine was started",
-            evidence=f"its command line lacks {booted.boot_token}: {identity.command_line!r}",
-        )
-    if len(identity.cpus) != booted.cpus:
-        raise BootError(
-            f"the machine has {len(identity.cpus)} CPUs online instead of {booted.cpus}",
-            evidence=f"MIDRs {', '.join(f'{cpu.midr:#x}' for cpu in identity.cpus)}",
-        )
-    if identity.release != kernel.release or identity.build_id not in kernel.build_ids:
-        raise WrongKernel(
-            f"the machine runs another kernel than {kernel.spec.text}",
-            evidence=f"booted {identity.release} (build-id {identity.build_id or 'none'}), "
-            f"expected {kernel.release} (build-id {' or '.join(sorted(kernel.build_ids)) or 'none'})",
-            next_step="empty the cache's kernels folder, or give the right image",
-        )
-
-
-def _kernel_facts(task: CellTask, identity: Identity) -> KernelFacts:
-    kernel = task.kernel
+def _kernel_facts(spec: str, kernel: Kernel, identity: Identity) -> KernelFacts:
     return KernelFacts(
-        spec=task.cell.kernel,
+        spec=spec,
         label=kernel.label,
         release=identity.release,
         banner=identity.banner,

@@ -3,12 +3,14 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from ccsight.campaign.execute import execute
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison
 from ccsight.deadline import Deadline
 from ccsight.errors import EvidenceError, Interrupted, UsageError
+from ccsight.evidence.model import FUZZ_VALUES
 from ccsight.evidence.run import Plan, PlannedKernel, Run, find_run
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.model import Kernel
@@ -29,13 +31,16 @@ SET_UP_SECONDS = 1800.0
 class Request:
     """What the user asked for: kernel specs (old one first), machine specs, the command to repeat it.
 
-    ``table`` is where ``silicon:`` machines are looked up.
+    ``table`` is where ``silicon:`` machines are looked up, ``fuzz`` how many random values each cell writes,
+    ``linux`` whether Linux guests run in it.
     """
 
     kernels: tuple[str, ...]
     machines: tuple[str, ...]
     again: tuple[str, ...]
     table: Table
+    fuzz: int = FUZZ_VALUES
+    linux: bool = False
 
 
 def _checked(request: Request) -> list[Machine]:
@@ -47,6 +52,8 @@ def _checked(request: Request) -> list[Machine]:
         )
     for kernel in request.kernels:
         kernel_specs.parse(kernel)
+    for kernel, machine in product(request.kernels, request.machines):
+        registry.prove_fit(kernel_specs.parse(kernel), registry.parse(machine), linux=request.linux)
     return [registry.machine(machine, request.table) for machine in request.machines]
 
 
@@ -54,7 +61,7 @@ def show_plan(request: Request, *, as_json: bool) -> int:
     """Print what the request would do, and do nothing. Returns the exit status."""
     _checked(request)
     cells = cells_of(request.kernels, request.machines)
-    cases = cases_of(request.kernels, request.machines)
+    cases = cases_of(request.kernels, request.machines, linux=request.linux)
     if as_json:
         console.write_bytes(json_report.plan(cells, cases))
     else:
@@ -74,7 +81,9 @@ def start(results: Path, request: Request) -> tuple[Run, Mapping[str, Kernel]]:
     kernels = [kernel_specs.resolve(kernel, deadline, console.narrate) for kernel in request.kernels]
     build.built(deadline)
     planned = [_planned(kernel) for kernel in kernels]
-    plan = plan_comparison(planned, request.machines, request.again, request.table.text)
+    plan = plan_comparison(
+        planned, request.machines, request.again, request.table.text, request.fuzz, linux=request.linux
+    )
     return Run.create(results, plan), {kernel.spec.text: kernel for kernel in kernels}
 
 
@@ -87,6 +96,7 @@ def _planned(kernel: Kernel) -> PlannedKernel:
         image_sha256=kernel.image_sha256,
         packages=kernel.packages,
         build=kernel.build,
+        base=kernel_specs.base(kernel.spec.text),
     )
 
 
@@ -150,4 +160,4 @@ def present(result: Result, *, as_json: bool, verbose: bool) -> int:
         console.write_bytes(json_report.document(result))
     else:
         console.output().print(terminal.render(result, verbose=verbose))
-    return exit_code(case.status for case in result.cases)
+    return exit_code(result.statuses)

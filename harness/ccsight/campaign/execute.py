@@ -39,13 +39,15 @@ class Watcher(Protocol):
 
 
 def execute(run: Run, kernels: Mapping[str, Kernel], workers: int, watcher: Watcher) -> None:
-    """Collect every cell that has no capture yet; judge each case as soon as its cells are in."""
-    finished = {cell.id for cell in run.plan.cells if run.capture(cell)}
-    forget_failures(run)
+    """Collect every cell that is not complete; judge each case as soon as its cells are in."""
+    finished = {cell.id for cell in run.plan.cells if complete(run, cell)}
     judge_ready(run, finished, finished)
     tasks = [
-        CellTask(run.folder, cell, kernels[cell.kernel]) for cell in run.plan.cells if cell.id not in finished
+        CellTask(run.folder, cell, kernels[cell.kernel], boot=run.last_boot(cell) + 1)
+        for cell in run.plan.cells
+        if cell.id not in finished
     ]
+    boots = {task.cell.id: task.boot for task in tasks}
     titles = {cell.id: run.plan.title(cell) for cell in run.plan.cells}
 
     def on_stage(cell: str, stage: str) -> None:
@@ -53,11 +55,10 @@ def execute(run: Run, kernels: Mapping[str, Kernel], workers: int, watcher: Watc
 
     with closing(collect(tasks, workers, on_stage)) as ended:
         for cell, failure in ended:
-            if failure and run.failure(cell) is None:
-                run.write(cell, "failure.json", to_json(failure))
-            watcher.done(
-                titles[cell.id], failure.status if failure else "captured", _seconds(run.capture(cell))
-            )
+            if failure and not run.ended(cell, boots[cell.id]):
+                run.write(cell, "failure.json", to_json(failure), boots[cell.id])
+            capture = run.capture(cell)
+            watcher.done(titles[cell.id], failure.status if failure else _word(capture), _seconds(capture))
             finished.add(cell.id)
             judge_ready(run, finished, {cell.id})
 
@@ -90,14 +91,22 @@ def judge_ready(run: Run, finished: set[str], news: set[str]) -> None:
     cells = [cell for cell in run.plan.cells if cell.id in needed]
     captures = {cell.id: run.capture(cell) for cell in cells}
     failures = {cell.id: run.failure(cell) for cell in cells}
+    boots = {cell.id: run.boots(cell) for cell in cells}
     for planned in ready:
-        run.append(judged(planned, captures, failures))
+        run.append(judged(planned, captures, failures, boots))
 
 
-def forget_failures(run: Run) -> None:
-    """Let cells that failed in an earlier try of this run be tried again."""
-    for cell in run.plan.cells:
-        (run.boot_folder(cell) / "failure.json").unlink(missing_ok=True)
+def complete(run: Run, cell: Cell) -> bool:
+    """Tell whether another boot of a cell could say no more; it could where infrastructure was in the way."""
+    capture = run.capture(cell)
+    if capture:
+        return Status.MISS not in {failure.status for failure in capture.failures.values()}
+    boots = run.boots(cell)
+    return bool(boots and boots.convicts)
+
+
+def _word(capture: Capture | None) -> str:
+    return "captured in part" if capture and capture.failures else "captured"
 
 
 def _seconds(capture: Capture | None) -> float:

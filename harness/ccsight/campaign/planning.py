@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import msgspec
 
-from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS
+from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, LAWS_ON_REQUEST, TRIALS
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import Cell
+from ccsight.evidence.model import FUZZ_VALUES, Cell
 from ccsight.evidence.run import Plan, PlannedKernel, new_run_id, plan
+from ccsight.kernels import spec as kernel_specs
 from ccsight.machines.registry import parse
 from ccsight.specs import Spec
 
@@ -20,6 +21,9 @@ DEFAULT_MACHINES = ("emulated:cortex-a57", "emulated:neoverse-n1", "emulated:neo
 
 #: Options of a machine that must not matter to a VM.
 _MUST_NOT_MATTER = ("mode", "mte")
+#: Options with which an emulated machine has something to give to a VM (``kvm.gifts``).
+_GIVE = {("mte", "on"), ("mode", "nested")}
+_EMULATED = ("emulated", "silicon")
 
 
 def cells_of(kernels: Iterable[str], machines: Iterable[str]) -> tuple[Cell, ...]:
@@ -30,12 +34,21 @@ def cells_of(kernels: Iterable[str], machines: Iterable[str]) -> tuple[Cell, ...
     )
 
 
-def cases_of(kernels: Sequence[str], machines: Sequence[str]) -> tuple[PlannedCase, ...]:
-    """Return every law on every cell, every agreement, every comparison on neighbouring kernels."""
+def cases_of(
+    kernels: Sequence[str], machines: Sequence[str], *, linux: bool = False
+) -> tuple[PlannedCase, ...]:
+    """Return every law on every cell, every agreement, every comparison on neighbouring kernels.
+
+    Trials are of kernels that have a base. ``linux`` is whether Linux guests run.
+    """
+    wanted = {"linux"} if linux else set()
+    laws = sorted([*LAWS, *(check for check, law in LAWS_ON_REQUEST.items() if law.program in wanted)])
     cases: list[PlannedCase] = []
     for machine in dict.fromkeys(machines):
         cells = cells_of(kernels, [machine])
-        cases += [PlannedCase(check=check, cells=(cell.id,)) for cell in cells for check in sorted(LAWS)]
+        cases += [PlannedCase(check=check, cells=(cell.id,)) for cell in cells for check in laws]
+        patched = [cell for cell in cells if kernel_specs.base(cell.kernel)]
+        cases += [PlannedCase(check=check, cells=(cell.id,)) for cell in patched for check in sorted(TRIALS)]
         cases += [
             PlannedCase(check=check, cells=(old.id, new.id))
             for old, new in pairwise(cells)
@@ -50,7 +63,10 @@ def cases_of(kernels: Sequence[str], machines: Sequence[str]) -> tuple[PlannedCa
 
 
 def twins(machines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield machines that differ only in KVM's mode or in MTE: the plainest one with each of the others."""
+    """Yield machines that differ only in KVM's mode or in MTE: the plainest one with each of the others.
+
+    One that has no other, but may have something to give to a VM, is its own twin.
+    """
     groups: dict[tuple[object, ...], list[Spec]] = {}
     for spec in map(parse, dict.fromkeys(machines)):
         rest = tuple(option for option in spec.options if option[0] not in _MUST_NOT_MATTER)
@@ -59,14 +75,23 @@ def twins(machines: Iterable[str]) -> Iterator[tuple[str, str]]:
         plainest, *others = sorted(group, key=lambda spec: len(spec.options))
         for other in others:
             yield plainest.text, other.text
+        if not others and (plainest.kind not in _EMULATED or not _GIVE.isdisjoint(plainest.options)):
+            yield plainest.text, plainest.text
 
 
 def plan_comparison(
-    kernels: Sequence[PlannedKernel], machines: Sequence[str], argv: tuple[str, ...], silicon: str = ""
+    kernels: Sequence[PlannedKernel],
+    machines: Sequence[str],
+    argv: tuple[str, ...],
+    silicon: str = "",
+    fuzz: int = FUZZ_VALUES,
+    *,
+    linux: bool = False,
 ) -> Plan:
     """Return the plan of a run that compares kernels, the old one first, on machines.
 
-    ``silicon`` is the text of the user's silicon table.
+    ``silicon`` is the text of the user's silicon table, ``fuzz`` how many random values each cell writes,
+    ``linux`` whether Linux guests run.
     """
     specs = [kernel.spec for kernel in kernels]
     promised = plan(
@@ -75,6 +100,6 @@ def plan_comparison(
         kernels=tuple(kernels),
         machines=tuple(dict.fromkeys(machines)),
         cells=cells_of(specs, machines),
-        cases=cases_of(specs, machines),
+        cases=cases_of(specs, machines, linux=linux),
     )
-    return msgspec.structs.replace(promised, silicon=silicon)
+    return msgspec.structs.replace(promised, silicon=silicon, fuzz=fuzz, linux=linux)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, HostLost, NoKvm, ProbeError
 from ccsight.evidence.failure import Failure
+from ccsight.evidence.linux import LinuxGuest
 from ccsight.evidence.model import RegisterList, View, Write
 from ccsight.kernels.model import Kernel
 from ccsight.machines.model import Booted
-from ccsight.probes import guests, life, writing
+from ccsight.probes import features, guests, life, linux, shrink, writing
 from ccsight.probes.runner import Probe
 
 
@@ -23,14 +24,18 @@ class Told:
 
     views: tuple[View, ...] = ()
     register_lists: tuple[RegisterList, ...] = ()
+    lists_given: tuple[RegisterList, ...] = ()
     writes: tuple[Write, ...] = ()
+    linux: tuple[LinuxGuest, ...] = ()
     failures: dict[str, Failure] = field(default_factory=dict)
 
     def __add__(self, other: "Told") -> "Told":
         return Told(
             self.views + other.views,
             self.register_lists + other.register_lists,
+            self.lists_given + other.lists_given,
             self.writes + other.writes,
+            self.linux + other.linux,
             self.failures | other.failures,
         )
 
@@ -39,7 +44,8 @@ class Told:
 class Asked:
     """What a program may use: the booted machine, the probe on it, and what was observed before.
 
-    ``seed`` is where random values come from, ``fuzz`` how many there shall be.
+    ``seed`` is where random values come from, ``fuzz`` how many there shall be, ``linux`` is whether Linux
+    guests shall run.
     """
 
     kernel: Kernel
@@ -48,6 +54,7 @@ class Asked:
     seed: str
     fuzz: int
     before: Told = Told()
+    linux: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,14 +85,30 @@ def _writes(asked: Asked, deadline: Deadline) -> Told:
     return Told(writes=writing.observe(asked.probe, asked.before.views, asked.seed, asked.fuzz, deadline))
 
 
+def _shrink(asked: Asked, deadline: Deadline) -> Told:
+    return Told(writes=shrink.observe(asked.probe, asked.before, deadline))
+
+
 def _life(asked: Asked, deadline: Deadline) -> Told:
-    cpu = next(view.cpu for view in asked.before.views if view.cpu is not None)
-    lived = life.observe(asked.probe, cpu, deadline)
+    lived = life.observe(asked.probe, _first_cpu(asked), deadline)
     return Told(lived.views, writes=lived.writes)
+
+
+def _first_cpu(asked: Asked) -> int:
+    return next(view.cpu for view in asked.before.views if view.cpu is not None)
+
+
+def _features(asked: Asked, deadline: Deadline) -> Told:
+    gave = features.observe(asked.probe, _first_cpu(asked), deadline)
+    return Told(gave.views, lists_given=gave.lists)
 
 
 def _guests(asked: Asked, deadline: Deadline) -> Told:
     return Told(guests.observe(asked.probe, deadline))
+
+
+def _linux(asked: Asked, deadline: Deadline) -> Told:
+    return Told(linux=linux.observe(asked.probe, asked.kernel.image, asked.before.views, deadline))
 
 
 def _hardware(asked: Asked, deadline: Deadline) -> Told:
@@ -109,9 +132,14 @@ def _takes_module(asked: Asked) -> bool:
 PROGRAMS = (
     Program("view", _view),
     Program("sweep", _sweep),
-    Program("writes", _writes, needs=("sweep",)),
+    # Under emulation a vCPU with EL2 takes seconds to be made.
+    Program("features", _features, needs=("sweep",), seconds=120.0),
+    Program("writes", _writes, needs=("sweep",), seconds=120.0),
+    # Only for a kernel that deviates; it costs nothing else.
+    Program("shrink", _shrink, applies=lambda asked: shrink.is_due(asked.before)),
     Program("life", _life, needs=("sweep",)),
     Program("guests", _guests),
+    Program("linux", _linux, needs=("view",), seconds=120.0, applies=lambda asked: asked.linux),
     # Last: a splat of the host's kernel in our own module must not cost anything else.
     Program("hardware", _hardware, applies=_takes_module),
 )
@@ -123,7 +151,7 @@ Stage = Callable[[str], AbstractContextManager[None]]
 def observe(asked: Asked, stage: Stage, deadline: Deadline) -> Told:
     """Return what all programs have to say, and why some have nothing.
 
-    Raises NoKvm, and what the first one raises when none has observed anything.
+    Raises what the first one raises when none has observed anything.
     """
     lost: CcsightError | None = None
     first: CcsightError | None = None
@@ -134,10 +162,8 @@ def observe(asked: Asked, stage: Stage, deadline: Deadline) -> Told:
             _refuse_in_vain(program, asked.before, lost)
             with stage(program.name):
                 told = program.ask(asked, deadline.within(program.seconds))
-        except NoKvm:
-            raise
         except CcsightError as error:
-            lost = error if isinstance(error, HostLost) else lost
+            lost = error if isinstance(error, HostLost | NoKvm) else lost
             first = first or error
             told = Told(failures={program.name: Failure.of(error)})
         asked = replace(asked, before=asked.before + told)
@@ -149,7 +175,8 @@ def observe(asked: Asked, stage: Stage, deadline: Deadline) -> Told:
 def _refuse_in_vain(program: Program, before: Told, lost: CcsightError | None) -> None:
     """Raise for a program that cannot observe anything now: nobody waits for a machine that is gone."""
     if lost:
-        raise HostLost(f"{program.name} was not asked: the machine was lost", evidence=lost.fact)
+        gone = "machine" if isinstance(lost, HostLost) else "machine's KVM"
+        raise type(lost)(f"{program.name} was not asked: the {gone} was lost before", evidence=lost.fact)
     for need in program.needs:
         if need in before.failures:
             raise ProbeError(

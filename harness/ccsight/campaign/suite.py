@@ -13,6 +13,7 @@ from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
+from ccsight.evidence.model import FUZZ_VALUES
 from ccsight.evidence.run import Run, find_run
 from ccsight.kernels.model import Kernel
 from ccsight.machines import silicon
@@ -22,6 +23,8 @@ from ccsight.store import locked, write_atomically
 _POINTER = "run"
 #: Whose tests name the checks.
 _SUITES = ("suites/launch", "suites/asymmetry", "suites/userspace", "suites/reset")
+#: The tests of what is observed only if it is asked for.
+_LINUX_SUITE = "suites/linux"
 
 
 class Suite:
@@ -48,14 +51,15 @@ class Suite:
 
     def verdict(self, planned: PlannedCase) -> Case:
         """Judge a planned case, booting its cells if nobody has yet, and write the verdict down."""
-        failures: dict[str, Failure | None] = {}
         cells = [cell for cell in self.run.plan.cells if cell.id in planned.cells]
+        failures: dict[str, Failure | None] = {cell.id: self.run.failure(cell) for cell in cells}
         if self.may_boot:
             for cell in cells:
                 task = CellTask(self.run.folder, cell, self._kernels[cell.kernel])
                 failures[cell.id] = capture_cell(task, lambda stage: None)
         captures = {cell.id: self.run.capture(cell) for cell in cells}
-        case = judged(planned, captures, failures)
+        boots = {cell.id: self.run.boots(cell) for cell in cells}
+        case = judged(planned, captures, failures, boots)
         if self.may_boot:
             self.run.append(case)
         return case
@@ -91,6 +95,9 @@ def _start(options: Namespace) -> Run:
     for machine in machines:
         again += ["--on", machine]
     again += ["--silicon", options.silicon] if options.silicon else []
+    again += ["--fuzz", f"{options.fuzz}"] if options.fuzz != FUZZ_VALUES else []
+    again += [_LINUX_SUITE, "--linux"] if options.linux else []
     table = silicon.load(Path(options.silicon) if options.silicon else None)
-    run, _ = start(Path(options.results), Request(kernels, machines, tuple(again), table))
+    request = Request(kernels, machines, tuple(again), table, options.fuzz, options.linux)
+    run, _ = start(Path(options.results), request)
     return run

@@ -4,23 +4,55 @@ Importing this package fills the table in ``registry``. A new check is a new fun
 unit test for each status it can give.
 """
 
-from ccsight.checks import asymmetry, console, guest, launch, laws, life, lists, modes, reference, writes
-from ccsight.checks.registry import AGREEMENTS, COMPARISONS, LAWS, Agreement, Comparison, Law, judge, named
+from ccsight.checks import (
+    asymmetry,
+    boots,
+    coherency,
+    console,
+    guest,
+    launch,
+    laws,
+    life,
+    linux,
+    lists,
+    modes,
+    reference,
+    writes,
+)
+from ccsight.checks.registry import (
+    AGREEMENTS,
+    COMPARISONS,
+    LAWS,
+    LAWS_ON_REQUEST,
+    TRIALS,
+    Agreement,
+    Comparison,
+    Law,
+    Trial,
+    judge,
+    named,
+)
 
 __all__ = [
     "AGREEMENTS",
     "COMPARISONS",
     "LAWS",
+    "LAWS_ON_REQUEST",
+    "TRIALS",
     "Agreement",
     "Comparison",
     "Law",
+    "Trial",
     "asymmetry",
+    "boots",
+    "coherency",
     "console",
     "guest",
     "judge",
     "launch",
     "laws",
     "life",
+    "linux",
     "lists",
     "modes",
     "named",

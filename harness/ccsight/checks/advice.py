@@ -19,8 +19,10 @@ _ADVICE = {
     "CR-013": "compare the cells' tables: the mode or MTE must not show in the cache registers",
     "CR-014": "migrate only towards the kernel that lists more registers, or hide the new ones from the VMM",
     "CR-015": "a guest must look at ID_AA64MMFR2_EL1.CCIDX before it takes CCSIDR_EL1 apart",
+    "CR-016": "compare device tree and CLIDR_EL1 in the finding: a VMM must make both of one source",
     "CR-017": "read the console at FILE:LINE of the finding; the splat's call trace names the function",
     "CR-018": "a value is none that the model knows: is the kernel patched? else the model lacks a row",
+    "CR-019": "read the console of the finding from its end: what the patch does that its base does not",
 }
 _LAW = "the findings name register, vCPU and CPU, and the report has the capture they are from"
 _COMPARISON = "nothing fails: it is measured, and what it means to a guest or a VMM is in its sentences"

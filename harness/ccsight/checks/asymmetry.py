@@ -7,8 +7,10 @@ from ccsight.checks.registry import NotApplicable, NotObserved, law, need, need_
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import CARRIED, MOVED, PINNED, Capture, Reading, Vantage, View, Write
 from ccsight.kvm.behaviour import Behaviour, observed
+from ccsight.kvm.hosts import cpu_list, physical
 from ccsight.kvm.known import Difference
-from ccsight.kvm.physical import Physical, cpu_list, physical
+from ccsight.kvm.pairs import carried
+from ccsight.kvm.physical import Physical
 
 _CHECK = "CR-003"
 _VANTAGES = (Vantage.USERSPACE, Vantage.GUEST, Vantage.GUEST_EL0)
@@ -58,12 +60,31 @@ def view_does_not_depend_on_the_cpu(capture: Capture) -> Iterator[Finding]:
     if len(capture.machine.cpus) == 1:
         raise NotApplicable("the machine has one CPU")
     bench = _Bench(capture, observed(capture), physical(capture))
+    found: list[Finding] = []
     for vantage in _VANTAGES:
         pinned = {cpu: views[0] for cpu, views in bench.views(vantage, PINNED).items()}
-        yield from _across(bench, pinned)
-        yield from _moved(bench, pinned, vantage)
-        yield from _launched(bench, pinned, vantage)
-    yield from _carried(bench)
+        found += [*_across(bench, pinned), *_moved(bench, pinned, vantage)]
+        found += _launched(bench, pinned, vantage)
+    found += _carried(bench)
+    if all(finding.known for finding in found):
+        _need_all_pairs(bench)
+    yield from found
+
+
+def _need_all_pairs(bench: _Bench) -> None:
+    """Raise NotObserved unless all was carried that the sweep of such CPUs carries."""
+    made = {
+        (write.origin, write.cpu, write.name, write.value)
+        for write in bench.capture.writes
+        if write.phase == CARRIED
+    }
+    lost = [each for each in carried(list(bench.cpus.told.values())) if each not in made]
+    if lost:
+        origin, here, name, _ = lost[0]
+        raise NotObserved(
+            f"{name} was not carried from CPU {origin} to CPU {here} on {bench.capture.cell.title}; "
+            f"so many such writes are missing: {len(lost)}"
+        )
 
 
 def _across(bench: _Bench, pinned: dict[int, View]) -> Iterator[Finding]:
@@ -126,8 +147,6 @@ def _launched(bench: _Bench, pinned: dict[int, View], vantage: Vantage) -> Itera
 def _carried(bench: _Bench) -> Iterator[Finding]:
     """Yield what is not taken, or not kept, on a CPU of the host on another CPU of which it was read."""
     writes = [write for write in bench.capture.writes if write.phase == CARRIED]
-    if not any(write.origin != write.cpu for write in writes):
-        raise NotObserved(f"nothing was carried from CPU to CPU on {bench.capture.cell.title}")
     for write in writes:
         if not write.problem and write.after.value == write.value:
             continue

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from ccsight.arm64 import kvm_ids
 from ccsight.arm64.registers import ID_AA64MMFR2_EL1, SELECTORS, ccsidr
 from ccsight.checks.registry import (
     NotApplicable,
@@ -18,12 +19,15 @@ from ccsight.evidence.cases import Finding
 from ccsight.evidence.guests import AARCH32_GUEST, SELECTORS_GUEST, SETWAY_GUEST
 from ccsight.evidence.model import Capture, Reading, Vantage, View
 from ccsight.kvm.behaviour import Behaviour, observed
+from ccsight.kvm.hosts import physical
 from ccsight.kvm.known import Difference
-from ccsight.kvm.physical import Physical, physical
+from ccsight.kvm.physical import Physical
 
 _U32 = 0xFFFF_FFFF
 #: What KVM_ARM_VCPU_INIT says where the CPUs, or the kernel, have no AArch32 at EL1.
 _NO_AARCH32 = ("EINVAL", "ENOENT")
+#: op0, op1, CRn, CRm, op2 of CCSIDR2_EL1.
+_CCSIDR2 = (3, 1, 0, 0, 2)
 _COMPARED = ("CTR_EL0", "CLIDR_EL1", *map(ccsidr, SELECTORS))
 #: How an access ends that must not be let through: an exception, never a value.
 _UNDEFINED = ("UNDEF",)
@@ -128,6 +132,7 @@ def odd_accesses_end_well(capture: Capture) -> Iterator[Finding]:
     bench = _Bench.of("CR-012", capture)
     el1, el0 = (bench.view(vantage, SELECTORS_GUEST) for vantage in (Vantage.GUEST, Vantage.GUEST_EL0))
     found = [*_selected(bench, el1, guests.WRITTEN), *_refused(bench, el1, el0), *_loops(bench)]
+    found += _kept(capture)
     try:
         aarch32 = bench.aarch32()
         found += [*_selected(bench, aarch32, SELECTORS), *_ends_as(bench, aarch32, "CCSIDR2_EL1", _UNDEFINED)]
@@ -165,6 +170,20 @@ def _no_such_id_register(bench: _Bench) -> tuple[str, ...]:
     """Return how reading an ID register that is not there may end: with FEAT_IDST, it says what it was."""
     mmfr2 = need_value(need(bench.capture, Vantage.GUEST, 0), "ID_AA64MMFR2_EL1")
     return _REFUSED if ID_AA64MMFR2_EL1.field("IDS").extract(mmfr2) else _UNDEFINED
+
+
+def _kept(capture: Capture) -> Iterator[Finding]:
+    """Yield CCSIDR2_EL1 where KVM keeps one for a VM. It has none, whatever the CPU has (sys_reg_descs[]).
+
+    Where the CPU lacks FEAT_CCIDX it makes the register undefined by itself, so that no guest could tell.
+    """
+    for register_list in capture.register_lists:
+        if kvm_ids.of_encoding(_CCSIDR2) in register_list.ids:
+            yield Finding(
+                subject=guests.CCSIDR2,
+                where=f"KVM_GET_REG_LIST, vCPU {register_list.vcpu}",
+                said="is listed, though guests have no such register: VMMs carry it to hosts that refuse it",
+            )
 
 
 def _loops(bench: _Bench) -> Iterator[Finding]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from ccsight.arm64.caches import Layout, effective_idc, geometry, listed, minimum_line
+from ccsight.arm64.caches import Layout, geometry, listed
 from ccsight.arm64.registers import CLIDR_EL1, SELECTORS, ccsidr
 from ccsight.checks.registry import law, need, need_reading, need_value, need_vcpus
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import Capture, Reading, Vantage, View
 from ccsight.kvm.behaviour import observed
+from ccsight.kvm.hosts import physical
 from ccsight.kvm.known import Difference
-from ccsight.kvm.physical import physical
 
 _BOTH = (Vantage.USERSPACE, Vantage.GUEST)
 
@@ -81,33 +81,3 @@ def _problem(view: View, name: str, layout: Layout) -> str:
     if not geometry(value, layout).fits_set_way:
         return f"its {name} {value:#x} has more sets and ways than a set/way operation can name"
     return ""
-
-
-@law(
-    "CR-010",
-    "cache lines and coherency promises fit together",
-    "a guest cleans or invalidates with the wrong stride, or not at all, and runs stale code",
-)
-def lines_and_coherency_fit(capture: Capture) -> Iterator[Finding]:
-    """No listed cache has a line below CTR_EL0's minimum; the effective IDC is the same on all vCPUs."""
-    effective: dict[int, int] = {}
-    for vcpu in need_vcpus(capture):
-        guest = need(capture, Vantage.GUEST, vcpu)
-        ctr, clidr = need_value(guest, "CTR_EL0"), need_value(guest, "CLIDR_EL1")
-        layout = Layout.of(need_value(guest, "ID_AA64MMFR2_EL1"))
-        effective[vcpu] = effective_idc(ctr, clidr)
-        for cache in listed(clidr):
-            value = need_value(guest, ccsidr(cache.selector))
-            least = minimum_line(ctr, cache.side)
-            if geometry(value, layout).line < least:
-                yield Finding(
-                    subject=cache.name,
-                    where=f"guest, vCPU {vcpu}",
-                    said=f"lines of {geometry(value, layout).line} B; CTR_EL0 promises {least} B or more",
-                )
-    if len(set(effective.values())) > 1:
-        yield Finding(
-            subject="CTR_EL0.IDC",
-            where="guest",
-            said=f"the IDC that a Linux guest acts upon differs between vCPUs: {effective}",
-        )

@@ -1,24 +1,31 @@
 """CR-004: all vCPUs show the same after every moment of their life, and what a VMM chose stays."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+
+import msgspec
 
 from ccsight.checks.registry import NotObserved, law, need_reading
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import BEFORE, FRESH, Capture, Reading, Vantage, View
-from ccsight.evidence.record import Hex
-from ccsight.kvm.lives import OVERRIDES, SIZES, Life
-from ccsight.kvm.physical import cpu_list
+from ccsight.kvm.hosts import cpu_list
+from ccsight.kvm.lives import OVERRIDES, SIZES, Life, was_reset
 
 #: What every reset of a vCPU does to a CLIDR_EL1 that was written, from Linux 7af0c2534f4c (v6.3) on.
 _RESET_CLIDR = (
     "as Linux v6.3 to v6.9 lose it with each reset of a vCPU, as CPU_ON is one (Firecracker issue 6139); "
     "e016333745c7, v6.10, is the fix"
 )
+#: So many different values are told one by one.
+_TOLD = 2
 
 #: The views of one life, by vantage, moment and vCPU; what one shows, by vantage and register.
 _Views = Mapping[tuple[Vantage, str, int], View]
 _Shown = Mapping[tuple[Vantage, str], Reading]
+#: What was written, by vCPU and register.
+_Written = Mapping[tuple[int, str], Reading]
+#: What was right, by moment and vCPU.
+_Places = dict[tuple[str, int], Reading]
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,6 @@ class _Odd:
 
     vantage: Vantage
     name: str
-    right: Reading
     reading: Reading
 
 
@@ -46,10 +52,9 @@ def vcpus_agree_all_their_life(capture: Capture) -> Iterator[Finding]:
         plain, chosen = (Life(size, overridden=overridden) for overridden in (False, True))
         shown = _needed(capture, plain)
         began = _began(shown)
-        yield from _judged(plain, shown, began)
+        yield from _judged(plain, shown, began, {})
         if chooses:
-            wanted = {(vantage, name): _wanted(name, reading) for (vantage, name), reading in began.items()}
-            yield from _judged(chosen, _needed(capture, chosen), wanted, began)
+            yield from _judged(chosen, _needed(capture, chosen), began, _written(capture, chosen))
 
 
 def _chooses(capture: Capture) -> bool:
@@ -81,37 +86,64 @@ def _began(views: _Views) -> _Shown:
     return {(view.vantage, name): reading for view in first for name, reading in view.readings.items()}
 
 
-def _wanted(name: str, reading: Reading) -> Reading:
-    return Reading(value=Hex(OVERRIDES[name])) if name in OVERRIDES else reading
+def _written(capture: Capture, life: Life) -> _Written:
+    """Return what was written to each vCPU of a life. Raises NotObserved when some was not."""
+    found = {
+        (write.vcpu, write.name): Reading(value=write.value)
+        for write in capture.writes
+        if write.program == life.program and write.phase in (FRESH, "late")
+    }
+    vcpus = life.vcpus(life.moments[-1])
+    if found.keys() != {(vcpu, name) for vcpu in vcpus for name in OVERRIDES}:
+        raise NotObserved(f"{life.program}: nothing was written to some vCPUs on {capture.cell.title}")
+    return found
 
 
-def _judged(life: Life, views: _Views, right: _Shown, default: _Shown | None = None) -> Iterator[Finding]:
-    """Yield each reading that is not the right one, once, with all places where it was made."""
-    places: dict[_Odd, dict[str, list[int]]] = {}
+def _judged(life: Life, views: _Views, began: _Shown, written: _Written) -> Iterator[Finding]:
+    """Yield each reading that is not the right one, once, with all places and what was right there."""
+    odd: dict[_Odd, _Places] = {}
     for (vantage, moment, vcpu), view in views.items():
-        for name in (name for where, name in right if where is vantage):
-            reading = need_reading(view, name)
-            if reading != right[vantage, name]:
-                odd = _Odd(vantage, name, right[vantage, name], reading)
-                places.setdefault(odd, {}).setdefault(moment, []).append(vcpu)
-    for odd, found in places.items():
-        lost = odd.name in OVERRIDES and default is not None and odd.reading == default[odd.vantage, odd.name]
-        yield _finding(life, odd, found, lost=lost)
+        for name in (name for where, name in began if where is vantage):
+            reading, right = need_reading(view, name), written.get((vcpu, name), began[vantage, name])
+            if reading != right:
+                odd.setdefault(_Odd(vantage, name, reading), {})[moment, vcpu] = right
+    for each, places in odd.items():
+        finding = _finding(life, each, places, chosen=(0, each.name) in written)
+        cause = _cause(life, each, places.keys(), began, written)
+        yield msgspec.structs.replace(finding, said=finding.said + cause)
 
 
-def _finding(life: Life, odd: _Odd, places: Mapping[str, list[int]], *, lost: bool) -> Finding:
-    where = "; ".join(f"{moment} (v{cpu_list(vcpus)})" for moment, vcpus in places.items())
-    source = "the VMM wrote" if life.overridden and odd.name in OVERRIDES else "the VM began with"
-    said = f"{_say(odd.reading)}, where {source} {_say(odd.right)}: {where}"
-    if lost and odd.name == "CLIDR_EL1":
-        said += f", {_RESET_CLIDR}"
+def _finding(life: Life, odd: _Odd, places: _Places, *, chosen: bool) -> Finding:
+    rights = list(dict.fromkeys(map(_say, places.values())))
+    right = " or ".join(rights) if len(rights) <= _TOLD else f"{rights[0]} … {rights[-1]}"
+    moments: dict[str, list[int]] = {}
+    for moment, vcpu in places:
+        moments.setdefault(moment, []).append(vcpu)
+    where = "; ".join(f"{moment} (v{cpu_list(vcpus)})" for moment, vcpus in moments.items())
+    source = "the VMM wrote" if chosen else "the VM began with"
     return Finding(
         subject=odd.name,
         where=f"{life.program}, {odd.vantage}",
-        said=said,
-        before=_say(odd.right),
+        said=f"{_say(odd.reading)}, where {source} {right}: {where}",
+        before=right,
         after=_say(odd.reading),
     )
+
+
+def _cause(life: Life, odd: _Odd, places: Set[tuple[str, int]], began: _Shown, written: _Written) -> str:
+    """Return in words from where a wrong value is, as far as that can be told."""
+    if (0, odd.name) not in written:
+        return ""
+    owners = [vcpu for (vcpu, name), value in written.items() if (name, value) == (odd.name, odd.reading)]
+    if owners:
+        return f", which it wrote to v{cpu_list(owners)}"
+    wiped = {
+        (moment, vcpu)
+        for vantage, moment, vcpu in life.places()
+        if vantage is odd.vantage and was_reset(moment, vcpu)
+    }
+    as_begun = odd.reading == began[odd.vantage, odd.name]
+    return f", {_RESET_CLIDR}" if odd.name == "CLIDR_EL1" and as_begun and places == wiped else ""
 
 
 def _say(reading: Reading) -> str:

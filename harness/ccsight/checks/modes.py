@@ -1,28 +1,47 @@
-"""CR-013: what VMs show does not depend on KVM's mode, nor on whether the host has MTE."""
+"""CR-013: what VMs show depends neither on KVM's mode, nor on MTE, nor on what else a VM is given."""
 
 from collections.abc import Iterator
 
 from ccsight.arm64.kvm_ids import name as register_name
 from ccsight.arm64.registers import in_short
+from ccsight.checks.given import gifts_change_nothing, gifts_of
 from ccsight.checks.registry import NotApplicable, NotObserved, agreement, need_reading, need_vcpus
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import LAUNCH, PINNED, Capture, Vantage, View
 from ccsight.kvm.behaviour import NATIVE, observed
+from ccsight.kvm.hosts import physical
 from ccsight.kvm.modes import excuse_ids, excuse_value, has_mte
-from ccsight.kvm.physical import physical
 
 _Place = tuple[Vantage, str, int | None, int | None]
 
 
 @agreement(
     "CR-013",
-    "a VM shows the same in every mode of KVM, and with MTE on the host as without",
+    "a VM shows the same in every mode of KVM, and with MTE or EL2 as without",
     "a VM that moves between hosts with and without pKVM sees other caches, or its state is refused",
 )
 def modes_show_the_same(one: Capture, other: Capture) -> Iterator[Finding]:
-    """Every register at launch and CPU by CPU, from every vantage of a VM; and the lists of registers."""
+    """On each host by itself a VM that is given something, against the one that is given nothing.
+
+    And of both hosts the plain VM, where they differ: every register at launch and CPU by CPU, from every
+    vantage of a VM; and the lists of registers.
+    """
     vcpus = need_vcpus(one, other)
-    _need_difference(one, other)
+    mode = _one_mode(one, other)
+    hosts = {capture.cell: capture for capture in (one, other)}
+    giving = [capture for capture in hosts.values() if gifts_of(capture)]
+    if mode and not giving:
+        raise NotApplicable(
+            f"KVM runs in one mode on both, {mode}: the CPU has no other, or it was not asked; "
+            "and it has neither MTE nor EL2 to give"
+        )
+    for capture in giving:
+        yield from gifts_change_nothing(capture)
+    if not mode:
+        yield from _hosts_show_the_same(one, other, vcpus)
+
+
+def _hosts_show_the_same(one: Capture, other: Capture, vcpus: tuple[int, ...]) -> Iterator[Finding]:
     _need_one_answer(one)
     before, after = _views(one), _views(other)
     if not before or before.keys() != after.keys():
@@ -36,17 +55,16 @@ def modes_show_the_same(one: Capture, other: Capture) -> Iterator[Finding]:
         yield from _lists(one, other, vcpu)
 
 
-def _need_difference(one: Capture, other: Capture) -> None:
-    """Raise unless the kernels themselves say that they ran in two modes, or that one host has MTE."""
+def _one_mode(one: Capture, other: Capture) -> str:
+    """Return the mode in which both kernels say they ran; "" where they, or the hosts' MTE, differ."""
     if has_mte(one) != has_mte(other):
-        return
+        return ""
     modes = [capture.console.mode if capture.console else "" for capture in (one, other)]
+    if one.cell == other.cell:
+        return modes[0] or "its only one"
     if not all(modes):
         raise NotObserved(f"the consoles do not say in which modes KVM ran: {' and '.join(map(repr, modes))}")
-    if len(set(modes)) == 1:
-        raise NotApplicable(
-            f"KVM runs in one mode on both, {modes[0]}: the CPU has no other, or it was not asked"
-        )
+    return modes[0] if len(set(modes)) == 1 else ""
 
 
 def _need_one_answer(capture: Capture) -> None:

@@ -1,15 +1,21 @@
 """CR-018: the observed values are those of the reference model, given what the physical CPUs hold."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
-from ccsight.arm64.kvm_ids import ccsidr_selector
+import msgspec
+
+from ccsight.arm64.registers import REGISTERS, ccsidr, in_short
 from ccsight.checks.registry import NotApplicable, NotObserved, law, need_reading, need_vcpus
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.model import LAUNCH, MOVED, PINNED, Capture, Reading, View
-from ccsight.kvm.behaviour import NATIVE, Behaviour, observed
-from ccsight.kvm.physical import MISMATCHED, Physical, by_guests, by_userspace, cpu_list, physical
+from ccsight.evidence.record import Hex
+from ccsight.kvm.behaviour import BEHAVIOURS, NATIVE, Behaviour, observed
+from ccsight.kvm.gifts import GIFTS
+from ccsight.kvm.hosts import by_guests, by_userspace, cpu_list, physical, told_lists
+from ccsight.kvm.physical import MISMATCHED, Physical
 
-_PHASES = (LAUNCH, PINNED, MOVED)
+_PHASES = (LAUNCH, PINNED, MOVED, *(gift.phase for gift in GIFTS))
 
 
 @law(
@@ -22,10 +28,14 @@ def behaviour_is_the_models(capture: Capture) -> Iterator[Finding]:
     need_vcpus(capture)
     behaviour, cpus = observed(capture), physical(capture)
     if behaviour.shows is None:
-        yield _unknown(capture)
+        yield from _stands_out(capture, cpus)
         return
     cpus = _known(capture, behaviour, cpus)
     yield from _mismatch(cpus)
+    yield from _values(capture, behaviour, cpus)
+
+
+def _values(capture: Capture, behaviour: Behaviour, cpus: Physical) -> Iterator[Finding]:
     for view in capture.views:
         if view.phase in _PHASES:
             yield from _unlike_the_model(behaviour, cpus, view)
@@ -47,15 +57,25 @@ def _known(capture: Capture, behaviour: Behaviour, cpus: Physical) -> Physical:
     return leaked
 
 
-def _unknown(capture: Capture) -> Finding:
-    found = (ccsidr_selector(kvm_id) for kvm_id in capture.register_lists[0].ids)
-    selectors = ", ".join(str(selector) for selector in found if selector is not None)
-    return Finding(
-        subject="CCSIDR_EL1",
-        where="KVM_GET_REG_LIST",
-        said=f"is listed for the selectors {selectors or 'none'}: neither those of the caches in CLIDR_EL1 "
-        "nor all fourteen",
-    )
+def _stands_out(capture: Capture, cpus: Physical) -> Iterator[Finding]:
+    """No behaviour fits: yield what the nearest one, with the fewest such things, does not explain."""
+    odd = {each.name: tuple(_against(capture, each, cpus)) for each in BEHAVIOURS}
+    nearest = min(odd, key=lambda name: len(odd[name]))
+    for finding in odd[nearest]:
+        said = f"no behaviour fits; where a {nearest} kernel is the nearest, this stands out: {finding.said}"
+        yield msgspec.structs.replace(finding, said=said)
+
+
+def _against(capture: Capture, behaviour: Behaviour, cpus: Physical) -> Iterator[Finding]:
+    """Yield what is not as one behaviour would have it, as far as the CPUs are known."""
+    found, clidr = told_lists(capture)
+    right = behaviour.lists(clidr or 0) if behaviour.lists else frozenset()
+    for names, said in ((found - right, "is listed"), (right - found, "is not listed")):
+        if names:
+            subject = in_short(map(ccsidr, sorted(names)))
+            yield Finding(subject=subject, where="KVM_GET_REG_LIST", said=said)
+    with suppress(NotObserved, NotApplicable):
+        yield from _values(capture, behaviour, _known(capture, behaviour, cpus))
 
 
 def _mismatch(cpus: Physical) -> Iterator[Finding]:
@@ -75,7 +95,7 @@ def _mismatch(cpus: Physical) -> Iterator[Finding]:
 def _unlike_the_model(behaviour: Behaviour, cpus: Physical, view: View) -> Iterator[Finding]:
     expected = behaviour.shows(cpus, view) if behaviour.shows else {}
     for name, right in expected.items():
-        reading = need_reading(view, name)
+        reading = _reading(view, name)
         if reading not in right:
             words = " or ".join(map(_say, right))
             source = " and ".join(sorted({cpu.source for cpu in cpus.cpus}))
@@ -86,6 +106,15 @@ def _unlike_the_model(behaviour: Behaviour, cpus: Physical, view: View) -> Itera
                 before=words,
                 after=_say(reading),
             )
+
+
+def _reading(view: View, name: str) -> Reading:
+    """Return what a view has of a register, or of a ``REGISTER.FIELD``. Raises NotObserved."""
+    register, _, field = name.partition(".")
+    reading = need_reading(view, register)
+    if not field or reading.value is None:
+        return reading
+    return Reading(value=Hex(REGISTERS[register].field(field).extract(reading.value)))
 
 
 def _place(view: View) -> str:

@@ -1,8 +1,9 @@
 """The table of checks: an id, a title, the bug class it exists for, and a pure function.
 
 A *law* yields findings about one capture; one that no known behaviour explains makes it FAIL. An
-*agreement* is a law about two captures of one kernel, on machines that must not matter. A *comparison*
-returns an outcome word and findings about two captures, and never fails by itself.
+*agreement* is a law about two captures of one kernel, on machines that must not matter. A *trial* is a law
+about the boots of a kernel that did not come up. A *comparison* returns an outcome word and findings about
+two captures, and never fails by itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import CcsightError, InfraError, UsageError
+from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case, Finding, PlannedCase, unjudged
 from ccsight.evidence.model import Capture, Reading, Vantage, View
 from ccsight.status import Status, summarise
@@ -27,17 +29,22 @@ class NotApplicable(CcsightError):
 
 LawFunction = Callable[[Capture], Iterator[Finding]]
 AgreementFunction = Callable[[Capture, Capture], Iterator[Finding]]
+TrialFunction = Callable[[Boots], Iterator[Finding]]
 ComparisonFunction = Callable[[Capture, Capture], tuple[str, tuple[Finding, ...]]]
 
 
 @dataclass(frozen=True)
 class Law:
-    """A check that must hold on any one kernel."""
+    """A check that must hold on any one kernel.
+
+    ``program`` is the one without whose evidence it cannot be judged, where that runs only if asked for.
+    """
 
     id: str
     title: str
     bug_class: str
     judge: LawFunction
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,16 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A check that a kernel passes by coming up, and fails only with a control beside it."""
+
+    id: str
+    title: str
+    bug_class: str
+    judge: TrialFunction
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A check that measures a difference between an old and a new kernel."""
 
@@ -61,15 +78,19 @@ class Comparison:
 
 
 LAWS: dict[str, Law] = {}
+#: Laws about what a program observes that runs only when it is asked for.
+LAWS_ON_REQUEST: dict[str, Law] = {}
 AGREEMENTS: dict[str, Agreement] = {}
+TRIALS: dict[str, Trial] = {}
 COMPARISONS: dict[str, Comparison] = {}
 
 
-def law(check: str, title: str, bug_class: str) -> Callable[[LawFunction], LawFunction]:
+def law(check: str, title: str, bug_class: str, program: str = "") -> Callable[[LawFunction], LawFunction]:
     """Enter a law into the table."""
 
     def enter(function: LawFunction) -> LawFunction:
-        LAWS[check] = Law(check, title, bug_class, function)
+        table = LAWS_ON_REQUEST if program else LAWS
+        table[check] = Law(check, title, bug_class, function, program)
         return function
 
     return enter
@@ -85,6 +106,16 @@ def agreement(check: str, title: str, bug_class: str) -> Callable[[AgreementFunc
     return enter
 
 
+def trial(check: str, title: str, bug_class: str) -> Callable[[TrialFunction], TrialFunction]:
+    """Enter a trial into the table."""
+
+    def enter(function: TrialFunction) -> TrialFunction:
+        TRIALS[check] = Trial(check, title, bug_class, function)
+        return function
+
+    return enter
+
+
 def comparison(check: str, title: str, bug_class: str) -> Callable[[ComparisonFunction], ComparisonFunction]:
     """Enter a comparison into the table."""
 
@@ -95,11 +126,12 @@ def comparison(check: str, title: str, bug_class: str) -> Callable[[ComparisonFu
     return enter
 
 
-def named(check: str) -> Law | Agreement | Comparison:
+def named(check: str) -> Law | Agreement | Trial | Comparison:
     """Return a check by its id. Raises UsageError with the nearest one."""
-    found = LAWS.get(check) or AGREEMENTS.get(check) or COMPARISONS.get(check)
+    laws = LAWS | LAWS_ON_REQUEST
+    found = laws.get(check) or AGREEMENTS.get(check) or TRIALS.get(check) or COMPARISONS.get(check)
     if found is None:
-        known = [*LAWS, *AGREEMENTS, *COMPARISONS]
+        known = [*laws, *AGREEMENTS, *TRIALS, *COMPARISONS]
         raise UsageError(f"there is no check {check!r}", evidence=nearest(check, known))
     return found
 
@@ -112,6 +144,8 @@ def judge(planned: PlannedCase, captures: tuple[Capture, ...]) -> Case:
             return _held(planned, tuple(check.judge(captures[0])))
         if isinstance(check, Agreement):
             return _held(planned, tuple(check.judge(captures[0], captures[1])))
+        if isinstance(check, Trial):
+            return _held(planned, ())  # there is a capture, so it came up and proved itself
         outcome, findings = check.judge(captures[0], captures[1])
     except NotObserved as error:
         return _missed(planned, captures, error.fact)
@@ -120,6 +154,14 @@ def judge(planned: PlannedCase, captures: tuple[Capture, ...]) -> Case:
     return Case(
         check=planned.check, cells=planned.cells, status=Status.DONE, outcome=outcome, findings=findings
     )
+
+
+def try_kernel(planned: PlannedCase, boots: Boots) -> Case:
+    """Return the case of a planned trial of a kernel that did not come up."""
+    try:
+        return _held(planned, tuple(TRIALS[planned.check].judge(boots)))
+    except NotObserved as error:
+        return unjudged(planned, error.status, error.fact)
 
 
 def _missed(planned: PlannedCase, captures: tuple[Capture, ...], fact: str) -> Case:

@@ -1,30 +1,14 @@
 """CR-005: what a VMM writes is seen by KVM_GET_ONE_REG and the guest, or is refused and changes nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ccsight.arm64.registers import REGISTERS, base_name, in_short
 from ccsight.checks.registry import NotObserved, law, need_vcpus
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import Capture, Reading, Write
-from ccsight.kvm.behaviour import Behaviour, observed
-from ccsight.kvm.writes import moves, shown, stays
-from ccsight.kvm.written import Written, stands_for, written
-
-_IGNORED = (
-    "KVM has shown FEAT_NV to guests; it takes the field back, and leaves it out (set_id_aa64mmfr2_el1())"
-)
-
-
-@dataclass(frozen=True)
-class _Deviation:
-    """A write that does not do what it should: in which way, what was right, and what there was instead."""
-
-    write: Write
-    way: str
-    right: str
-    was: str
-    known: str = ""
+from ccsight.evidence.model import Capture, Write
+from ccsight.kvm.behaviour import observed
+from ccsight.kvm.deviations import Deviation, deviations, size
+from ccsight.kvm.written import Written, written
 
 
 @law(
@@ -38,56 +22,28 @@ def writes_do_what_they_say(capture: Capture) -> Iterator[Finding]:
     host, behaviour = written(capture), observed(capture)
     if not host.writes:
         raise NotObserved(f"nothing was written on {capture.cell.title}: the capture has no such stage")
-    found: dict[tuple[str, ...], list[_Deviation]] = {}
+    found: dict[tuple[str, ...], list[Deviation]] = {}
     for write in host.writes:
-        for deviation in _deviations(behaviour, host, write):
+        for deviation in deviations(behaviour, host, write):
             found.setdefault((base_name(write.name), deviation.way, deviation.known), []).append(deviation)
-    for deviations in found.values():
-        yield _finding(host, deviations)
+    for alike in found.values():
+        yield _finding(host, alike)
 
 
-def _deviations(behaviour: Behaviour, host: Written, write: Write) -> Iterator[_Deviation]:
-    right = behaviour.takes(host, write) if behaviour.takes else ()
-    if right and write.problem not in right:
-        words = " or ".join(map(_answer, right))
-        way = f"{_answer(write.problem)} where a {behaviour.name} kernel says {words}"
-        yield _Deviation(write, way, words, _answer(write.problem))
-    after = stays(host, write) if write.problem else Reading(value=write.value)
-    if after is not None and write.after != after:
-        verb = (
-            "refused, and changed all the same"
-            if write.problem
-            else "taken, but KVM_GET_ONE_REG says another value"
-        )
-        known = _IGNORED if not write.problem and stands_for(host, write) == write.after.value else ""
-        yield _Deviation(write, verb, _say(after), _say(write.after), known)
-    seen = shown(host, write)
-    if None not in (seen, write.seen) and seen != write.seen:
-        verb = "refused, but seen by the guest" if write.problem else "taken, but not seen by the guest"
-        yield _Deviation(write, verb, _say(seen), _say(write.seen))
-    ways = moves(host, write)
-    if write.moved not in ways:
-        yield _Deviation(write, "other registers moved", _list(ways[0]), _list(write.moved))
-
-
-def _finding(host: Written, deviations: list[_Deviation]) -> Finding:
+def _finding(host: Written, alike: list[Deviation]) -> Finding:
     """Say what many writes show by the one that changes the fewest bits."""
-    least = min(deviations, key=lambda each: _size(host, each.write))
-    write, others = least.write, len(deviations) - 1
+    least = min(alike, key=lambda each: size(host, each.write))
+    write, others = least.write, len(alike) - 1
     more = f"; so do {others} more writes" if others > 1 else "; so does one more write" if others else ""
     return Finding(
-        subject=in_short(sorted({each.write.name for each in deviations}, key=_order)),
-        where=", ".join(sorted({each.write.phase for each in deviations})),
+        subject=in_short(sorted({each.write.name for each in alike}, key=_order)),
+        where=", ".join(sorted({each.write.phase for each in alike})),
         said=f"{least.way}: {_name(write)} = {write.value:#x} ({_changes(host, write)}), {_moment(write)}: "
         f"{least.was} instead of {least.right}{more}",
         before=least.right,
         after=least.was,
         known=least.known,
     )
-
-
-def _size(host: Written, write: Write) -> tuple[int, int]:
-    return (write.value ^ (host.told(write) or 0)).bit_count(), write.value
 
 
 def _order(name: str) -> tuple[str, int]:
@@ -113,15 +69,3 @@ def _changes(host: Written, write: Write) -> str:
 
 def _moment(write: Write) -> str:
     return f"{write.phase}, vCPU {write.vcpu}, CPU {write.cpu}"
-
-
-def _answer(problem: str) -> str:
-    return problem or "taken"
-
-
-def _say(reading: Reading | None) -> str:
-    return "nothing" if reading is None else reading.problem or f"{reading.value:#x}"
-
-
-def _list(moved: dict[str, Reading]) -> str:
-    return ", ".join(f"{name} {_say(reading)}" for name, reading in moved.items()) or "nothing"

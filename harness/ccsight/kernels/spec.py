@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ccsight import specs
 from ccsight.deadline import Deadline
-from ccsight.kernels import built, deb, files, stored
+from ccsight.kernels import built, deb, files, running, stored
 from ccsight.kernels.model import Kernel
 from ccsight.specs import Spec
 from ccsight.toolbox.tools import Report
@@ -13,11 +13,15 @@ from ccsight.toolbox.tools import Report
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of kernel spec: its own options, what makes a Kernel of it, what names that very one again."""
+    """A kind of kernel spec: its own options, what makes a Kernel of it, what names that very one again.
+
+    ``alone`` is a kind of which there is only one: it takes no value.
+    """
 
     options: frozenset[str]
     resolve: Callable[[Spec, Deadline, Report], Kernel]
     pin: Callable[[Kernel], str]
+    alone: bool = False
 
 
 #: Options that every kind takes.
@@ -29,16 +33,30 @@ KINDS = {
     "git": Kind(built.OPTIONS | {"ref", "revert"}, built.resolve, built.pin),
     "tree": Kind(built.OPTIONS, built.resolve, built.pin),
     "image": Kind(frozenset({"modules"}), files.resolve, files.pin),
+    running.RUNNING: Kind(running.OPTIONS, running.resolve, running.pin, alone=True),
     stored.BUILT: Kind(frozenset(), built.from_store, built.pin),
 }
 
 #: The kinds whose kernels are built here.
 SOURCES = ("deb-src", "git", "tree")
 
+#: Options that make a kernel another one than its base.
+_CHANGES = frozenset({"patch", "revert", "kconfig"})
+
 
 def parse(text: str) -> Spec:
     """Parse a kernel spec. Raises UsageError naming the nearest kind or option."""
-    return specs.parse(text, {name: kind.options | COMMON for name, kind in KINDS.items()}, "kernel")
+    alone = [name for name, kind in KINDS.items() if kind.alone]
+    return specs.parse(text, {name: kind.options | COMMON for name, kind in KINDS.items()}, "kernel", alone)
+
+
+def base(text: str) -> str:
+    """Return the spec of what a kernel was made from by patches or options, "" for a kernel without those."""
+    spec = parse(text)
+    if not any(key in _CHANGES for key, _ in spec.options):
+        return ""
+    kept = tuple(option for option in spec.options if option[0] not in _CHANGES | {"name"})
+    return specs.render(spec.kind, spec.value, kept)
 
 
 def resolve(text: str, deadline: Deadline, report: Report) -> Kernel:

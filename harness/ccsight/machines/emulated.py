@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ccsight.arm64.silicon import SiliconMachine
 from ccsight.arm64.suggest import nearest
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, DeadlineExceeded, HostLost, UsageError
 from ccsight.kernels.model import Kernel
-from ccsight.machines import initramfs, keys, ssh
+from ccsight.machines import initramfs, keys
 from ccsight.machines.emulator import LOOPBACK, Emulator, PortTaken, Start, memory_file
 from ccsight.machines.model import Booted, Report
 from ccsight.machines.overrides import Overrides
@@ -24,6 +25,9 @@ from ccsight.machines.tcg_plugin import plugin
 from ccsight.specs import Spec
 from ccsight.toolbox.qemu import Qemu, models, qemu
 from ccsight.toolbox.userland import userland
+
+if TYPE_CHECKING:
+    from ccsight.machines.ssh import SshHost
 
 #: Seconds from the start of QEMU to the login; a loaded two-core system takes a tenth of it.
 PATIENCE = 60.0
@@ -34,7 +38,7 @@ _PORT_ATTEMPTS = 5
 _COMMAND_LINE = ("console=ttyAMA0", "panic=-1", "cryptomgr.notests")
 
 #: How ``mode=`` reads on the kernel's command line.
-_MODES = {"": "", "nvhe": "kvm-arm.mode=nvhe", "protected": "kvm-arm.mode=protected"}
+_MODES = {mode: f"kvm-arm.mode={mode}" for mode in ("nvhe", "protected", "nested")} | {"": ""}
 
 #: QEMU's own switch for pointer authentication that is quick to emulate; the other models have none.
 _PROPERTIES = {"max": ",pauth-impdef=on"}
@@ -67,7 +71,7 @@ _EXAMPLES = {
     "cpus": "1 to 8",
     "memory": "MiB, from 256",
     "mte": "on or off",
-    "mode": "nvhe or protected",
+    "mode": "nvhe, protected or nested",
     "modules": "on or off",
 }
 
@@ -197,7 +201,9 @@ class EmulatedMachine:
                 return emulator
         raise AssertionError("the last attempt returns or raises")
 
-    def _login(self, emulator: Emulator, secret: keys.BootKeys, clock: Deadline) -> ssh.SshHost:
+    def _login(self, emulator: Emulator, secret: keys.BootKeys, clock: Deadline) -> "SshHost":
+        from ccsight.machines import ssh  # here: what captures this very machine needs no paramiko
+
         peer = ssh.Peer(
             self.spec, LOOPBACK, emulator.port, "root", secret.host_public, private_key=secret.client_private
         )

@@ -38,10 +38,12 @@ class Host(Protocol):
 class Booted:
     """A machine that runs the kernel it was given, as far as the machine itself can prove it.
 
-    ``boot_token`` is a word that only this boot's kernel command line carries. ``cpus`` is how many there
-    must be. ``emulator`` and ``argv`` are provenance, empty for real machines. ``declared`` returns what the
-    silicon table makes its CPUs say, with the hits so far, ``papers`` files by name that belong beside a
-    capture. ``takes_modules`` is whether the user lets ccsight load a kernel module there.
+    ``boot_token`` is what only this boot has: a word of its kernel's command line, or its boot-id, read by
+    whoever vouches for the machine. ``cpus`` is how many there must be. ``emulator`` and ``argv`` are
+    provenance, empty for real machines. ``declared`` returns what the silicon table makes its CPUs say, with
+    the hits so far, ``papers`` files by name that belong beside a capture. ``takes_modules`` is whether the
+    user lets ccsight load a kernel module there. ``here`` is whether it is the machine that ccsight itself
+    runs on, so that nothing has to be sent anywhere.
     """
 
     host: Host
@@ -53,6 +55,7 @@ class Booted:
     declared: Callable[[], tuple[Declared, ...]] = tuple
     papers: Callable[[], dict[str, bytes]] = dict
     takes_modules: bool = False
+    here: bool = False
 
 
 class Machine(Protocol):

@@ -7,10 +7,12 @@ from ccsight import specs
 from ccsight.arm64.silicon import SiliconMachine
 from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
-from ccsight.machines import emulated, silicon
+from ccsight.kernels.running import RUNNING
+from ccsight.machines import emulated, silicon, this_machine
 from ccsight.machines.emulated import EmulatedMachine
 from ccsight.machines.model import Machine, Report
 from ccsight.machines.silicon import Table
+from ccsight.machines.this_machine import LOCAL, ThisMachine
 from ccsight.specs import Spec
 
 
@@ -51,24 +53,61 @@ def _known_silicon(table: Table, deadline: Deadline, report: Report) -> list[str
     return [f"silicon:{name}" for name in table.machines]
 
 
+def _local(spec: Spec, table: Table) -> Machine:
+    return ThisMachine(spec)
+
+
+def _known_local(table: Table, deadline: Deadline, report: Report) -> list[str]:
+    return this_machine.known()
+
+
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of machine: the option keys its specs take, what makes one, and which ones there are."""
+    """A kind of machine: the option keys its specs take, what makes one, and which ones there are.
+
+    ``alone`` is a kind of which there is only one: its spec has no value.
+    """
 
     options: frozenset[str]
     make: Callable[[Spec, Table], Machine]
     known: Callable[[Table, Deadline, Report], list[str]]
+    alone: bool = False
 
 
 _KINDS = {
     "emulated": _Kind(emulated.OPTIONS, _emulated, _known_emulated),
     "silicon": _Kind(emulated.OPTIONS | {"base"}, _silicon, _known_silicon),
+    LOCAL: _Kind(frozenset(), _local, _known_local, alone=True),
 }
 
 
 def parse(text: str) -> Spec:
     """Parse a machine spec. Raises UsageError naming the nearest kind or key."""
-    return specs.parse(text, {name: kind.options for name, kind in _KINDS.items()}, "machine")
+    alone = [name for name, kind in _KINDS.items() if kind.alone]
+    return specs.parse(text, {name: kind.options for name, kind in _KINDS.items()}, "machine", alone)
+
+
+def prove_fit(kernel: Spec, machine: Spec, *, linux: bool = False) -> None:
+    """Raise UsageError for a machine that cannot be given a kernel: this one has the running one only.
+
+    ``linux`` is whether the kernel shall run as a guest of itself, too.
+    """
+    if (kernel.kind == RUNNING) == (machine.kind == LOCAL):
+        if linux and machine.kind == LOCAL:
+            raise UsageError(
+                "a running kernel cannot be booted as a guest of itself: nothing proves which image it is",
+                next_step=f"leave --linux out on {LOCAL}",
+            )
+        return
+    if machine.kind == LOCAL:
+        raise UsageError(
+            f"{machine.text} is not booted: it runs the kernel that it runs, not {kernel.text}",
+            next_step=f"ccsight capture --on {LOCAL}; or {kernel.text} on another machine",
+        )
+    raise UsageError(
+        f"{kernel.text} is the kernel of this machine, and {machine.text} is another one",
+        next_step=f"ccsight capture --on {LOCAL}; or name a kernel that {machine.text} can boot",
+    )
 
 
 def machine(text: str, table: Table | None = None) -> Machine:

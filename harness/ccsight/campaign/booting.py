@@ -1,0 +1,125 @@
+"""A boot up to where it has proved itself: the machine is up, and runs the kernel that it was given.
+
+What is seen before that point counts for nothing; what goes wrong before it is the boot's failure.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ccsight.deadline import Deadline
+from ccsight.errors import BootError, HostLost, WrongKernel
+from ccsight.evidence.model import Cell
+from ccsight.evidence.run import Run
+from ccsight.kernels.model import Kernel
+from ccsight.machines.emulator import PortTaken
+from ccsight.machines.model import Booted, Machine, Report
+from ccsight.probes import build
+from ccsight.probes.identity import Identity
+from ccsight.probes.library import at_hand
+from ccsight.probes.runner import Probe, placed
+
+
+class DidNotBoot(BootError):
+    """The machine did not come up with the kernel: it panicked, hung, or took no login.
+
+    Whose fault that is, one boot cannot tell. A wrong kernel and a lab without tools are other errors.
+    """
+
+
+@dataclass
+class Stopwatch:
+    """How long each stage took; every stage that begins is told to ``report``."""
+
+    report: Report
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage."""
+        self.report(name)
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.monotonic() - start
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is booted, and where its files go: the number of a cell's boot, and of the control beside it."""
+
+    run: Run
+    cell: Cell
+    machine: Machine
+    kernel: Kernel
+    boot: int = 1
+    control: int = 0
+
+    @property
+    def console(self) -> Path:
+        """The file of this boot's console."""
+        return self.run.console(self.cell, self.boot, self.control)
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Put a file into the boot's folder; a control's have a name of their own."""
+        unlike = f"control-{self.control}-" if self.control else ""
+        self.run.write(self.cell, unlike + name, content, self.boot)
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A machine that runs what it was given, the probe on it, and what it said of itself."""
+
+    booted: Booted
+    probe: Probe
+    identity: Identity
+
+
+@contextmanager
+def proved(start: Start, watch: Stopwatch, deadline: Deadline) -> Iterator[Proved]:
+    """Boot a kernel; leaving the context ends what was started.
+
+    Raises DidNotBoot, WrongKernel, or what says why it could not be tried.
+    """
+    with ExitStack() as held:
+        try:
+            booted = held.enter_context(
+                start.machine.boot(start.kernel, start.console, deadline, watch.report)
+            )
+            with watch.stage("push"):
+                lay_out = at_hand if booted.here else placed
+                probe = held.enter_context(lay_out(booted.host, build.built(deadline), deadline, start.keep))
+            with watch.stage("identify"):
+                identity = probe.identify(deadline)
+                prove(identity, start.kernel, booted)
+        except (WrongKernel, PortTaken):
+            raise
+        except (BootError, HostLost) as error:
+            raise DidNotBoot(error.fact, evidence=error.evidence, next_step=error.next_step) from error
+        yield Proved(booted, probe, identity)
+
+
+def prove(identity: Identity, kernel: Kernel, booted: Booted) -> None:
+    """Raise unless the running system says of itself that it is this kernel, in this boot."""
+    token = booted.boot_token
+    if not token or (token not in identity.command_line and token != identity.boot_id):
+        raise BootError(
+            "another system answers where the machine was started",
+            evidence=f"its command line lacks {token}: {identity.command_line!r}; "
+            f"nor is that its boot-id: {identity.boot_id}",
+        )
+    if len(identity.cpus) != booted.cpus:
+        raise BootError(
+            f"the machine has {len(identity.cpus)} CPUs online instead of {booted.cpus}",
+            evidence=f"MIDRs {', '.join(f'{cpu.midr:#x}' for cpu in identity.cpus)}",
+        )
+    if identity.release != kernel.release or identity.build_id not in kernel.build_ids:
+        raise WrongKernel(
+            f"the machine runs another kernel than {kernel.spec.text}",
+            evidence=f"booted {identity.release} (build-id {identity.build_id or 'none'}), "
+            f"expected {kernel.release} (build-id {' or '.join(sorted(kernel.build_ids)) or 'none'})",
+            next_step="empty the cache's kernels folder, or give the right image",
+        )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from ccsight.evidence.model import FUZZ_MOST, FUZZ_VALUES
 from ccsight.status import Status
 
 if TYPE_CHECKING:
@@ -43,8 +44,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--new", metavar="KERNEL", help="kernel spec of the new kernel (default: deb:6.12)")
     group.addoption("--on", metavar="MACHINE", action="append", help="machine spec; repeatable")
     group.addoption("--silicon", metavar="FILE", help="rows of your own for the silicon table")
+    group.addoption("--fuzz", metavar="N", type=_fuzz, default=FUZZ_VALUES, help="random values in each cell")
+    group.addoption("--linux", action="store_true", help="boot each kernel as a Linux guest, too (CR-016)")
     group.addoption("--evidence", metavar="RUN", help="judge this run's folder instead of booting machines")
     group.addoption("--results", metavar="DIR", default="results", help="where a new run goes")
+
+
+def _fuzz(word: str) -> int:
+    """Return a number of random values. Raises ValueError, which pytest explains."""
+    if not 0 <= int(word) <= FUZZ_MOST:
+        raise ValueError(f"not a number from 0 to {FUZZ_MOST}: {word}")
+    return int(word)
 
 
 def pytest_configure(config: pytest.Config) -> None:

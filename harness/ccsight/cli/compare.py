@@ -7,8 +7,16 @@ import click
 from click.core import ParameterSource
 
 from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
-from ccsight.cli.options import json_option, out_option, silicon_option, verbose_option
+from ccsight.cli.options import (
+    fuzz_option,
+    json_option,
+    linux_option,
+    out_option,
+    silicon_option,
+    verbose_option,
+)
 from ccsight.errors import UsageError
+from ccsight.evidence.model import FUZZ_VALUES
 
 
 @click.command()
@@ -23,6 +31,8 @@ from ccsight.errors import UsageError
     f"[default: {', '.join(machine.partition(':')[2] for machine in DEFAULT_MACHINES)}, emulated]",
 )
 @silicon_option
+@fuzz_option
+@linux_option
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs")
 @click.option("--resume", metavar="RUN", help="Finish an interrupted run instead of starting one.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and how many boots it takes.")
@@ -34,6 +44,8 @@ def compare(
     new: str,
     machines: tuple[str, ...],
     silicon: Path | None,
+    fuzz: int,
+    linux: bool,
     workers: int,
     resume: str | None,
     dry_run: bool,
@@ -70,25 +82,26 @@ def compare(
         _refuse_other_orders(click.get_current_context())
         run, kernels = job.reopen(results, resume)
     else:
-        again = _again(old, new, machines, silicon)
-        request = job.Request((old, new), machines or DEFAULT_MACHINES, again, load(silicon))
+        again = (*_again(old, new, machines, silicon, fuzz), *(["--linux"] if linux else []))
+        request = job.Request((old, new), machines or DEFAULT_MACHINES, again, load(silicon), fuzz, linux)
         if dry_run:
             return job.show_plan(request, as_json=as_json)
         run, kernels = job.start(results, request)
     return job.carry_out(run, kernels, job.Manner(workers, as_json, verbose))
 
 
-def _again(old: str, new: str, machines: tuple[str, ...], silicon: Path | None) -> tuple[str, ...]:
+def _again(old: str, new: str, machines: tuple[str, ...], silicon: Path | None, fuzz: int) -> tuple[str, ...]:
     words = ["ccsight", "compare", old, new]
     for machine in machines:
         words += ["--on", machine]
     words += ["--silicon", str(silicon)] if silicon else []
+    words += ["--fuzz", f"{fuzz}"] if fuzz != FUZZ_VALUES else []
     return tuple(words)
 
 
 def _refuse_other_orders(context: click.Context) -> None:
     """A run that goes on has its kernels and machines: naming others would be ignored, so it is refused."""
-    names = ("old", "new", "machines", "silicon", "dry_run")
+    names = ("old", "new", "machines", "silicon", "fuzz", "linux", "dry_run")
     told = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if told:
         fact = "--resume takes kernels and machines from the run"

@@ -18,8 +18,10 @@ import msgspec
 
 from ccsight.arm64.caches import human_size, listed
 from ccsight.arm64.kvm_ids import ccsidr_selector
+from ccsight.evidence.boots import Boot
 from ccsight.evidence.cases import Case, Finding, PlannedCase
 from ccsight.evidence.failure import Failure
+from ccsight.evidence.linux import LinuxGuest
 from ccsight.evidence.model import (
     CARRIED,
     SCHEMA,
@@ -77,6 +79,8 @@ class CacheShown(Record, frozen=True):
 class Shown(Record, frozen=True):
     """What a machine showed under one kernel; or, with ``failure``, why nothing was observed.
 
+    ``failures`` says why single programs observed nothing, by their names; ``boots`` how the kernel and its
+    base booted, where it did not come up. ``linux`` are Linux guests, where they were asked for.
     ``views`` have the physical CPU to which they were pinned, ``writes`` are what a VM carried from CPU to
     CPU; ``machine.declared`` is what the silicon table makes the CPUs say, observed by nobody.
     """
@@ -92,6 +96,9 @@ class Shown(Record, frozen=True):
     ccsidr_listed: int | None = None
     seconds: dict[str, float] = msgspec.field(default_factory=dict)
     failure: Failure | None = None
+    failures: dict[str, Failure] = msgspec.field(default_factory=dict)
+    boots: tuple[Boot, ...] = ()
+    linux: tuple[LinuxGuest, ...] = ()
 
 
 class CpuGroup(Record, frozen=True):
@@ -163,7 +170,7 @@ def document(result: Result) -> bytes:
             kernels=kernels,
             machines=tuple(_machine(result, machine) for machine in plan.machines),
             status=result.status,
-            exit_code=exit_code(case.status for case in result.cases),
+            exit_code=exit_code(result.statuses),
         )
     )
 
@@ -195,7 +202,7 @@ def _machine(result: Result, machine: str) -> Machine:
         cell = result.plan.cell(machine, kernel.spec).id
         capture = result.captures.get(cell)
         present += [capture] if capture else []
-        sides.append(_shown(capture) if capture else Shown(cell=cell, failure=lost.get(cell)))
+        sides.append(_shown(capture) if capture else _unseen(result, cell, lost[cell]))
     sides += [None] * (2 - len(sides))
     cases = result.cases_of(machine)
     comparisons = tuple(case for case in cases if measures(case))
@@ -211,6 +218,11 @@ def _machine(result: Result, machine: str) -> Machine:
         comparisons=comparisons,
         laws=tuple(case for case in cases if not measures(case)),
     )
+
+
+def _unseen(result: Result, cell: str, failure: Failure) -> Shown:
+    row = result.boots.get(cell)
+    return Shown(cell=cell, failure=failure, boots=row.boots if row else ())
 
 
 def _differences(cases: Sequence[Case]) -> tuple[Finding, ...]:
@@ -237,6 +249,8 @@ def _shown(capture: Capture) -> Shown:
         registers_listed=None if ids is None else len(ids),
         ccsidr_listed=None if ids is None else sum(ccsidr_selector(kvm_id) is not None for kvm_id in ids),
         seconds=capture.seconds,
+        failures=capture.failures,
+        linux=capture.linux,
     )
 
 

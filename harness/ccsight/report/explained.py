@@ -7,7 +7,18 @@ from ccsight.arm64 import kvm_ids
 from ccsight.arm64.kvm_id_parts import Parts, parts
 from ccsight.arm64.registers import REGISTERS, base_name
 from ccsight.arm64.suggest import nearest
-from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, Agreement, Comparison, Law, named
+from ccsight.checks import (
+    AGREEMENTS,
+    COMPARISONS,
+    LAWS,
+    LAWS_ON_REQUEST,
+    TRIALS,
+    Agreement,
+    Comparison,
+    Law,
+    Trial,
+    named,
+)
 from ccsight.checks.advice import advice
 from ccsight.errors import UsageError
 from ccsight.evidence.model import SCHEMA
@@ -35,9 +46,11 @@ _KERNELS = {"native": "Linux up to v6.2", "normalised": "Linux since v6.3", "": 
 _KINDS = {
     Law: "law: it must hold on any one kernel",
     Agreement: "law: it must hold between two machines with the same kernel",
+    Trial: "law: a kernel with a patch or other options must boot where its base does; it fails only when it "
+    "fails twice, with a good boot of its base between",
     Comparison: "comparison: measured, never a failure",
 }
-_CHECKS = (*LAWS, *AGREEMENTS, *COMPARISONS)
+_CHECKS = (*LAWS, *LAWS_ON_REQUEST, *AGREEMENTS, *TRIALS, *COMPARISONS)
 
 
 class Explanation(Record, frozen=True):

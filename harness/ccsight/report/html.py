@@ -8,7 +8,6 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ccsight.arm64.registers import in_short
-from ccsight.evidence.run import Run
 from ccsight.report import drawing, page
 from ccsight.report.model import Result
 from ccsight.report.printable import printable
@@ -41,7 +40,6 @@ def document(result: Result) -> bytes:
         known=known(result),
         in_short=in_short,
         gathered=gathered,
-        run=Run(Path(), result.plan),
         width=drawing.WIDTH,
     )
     return text.encode()

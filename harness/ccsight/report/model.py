@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import structs
+
 from ccsight.checks.verdict import judged
 from ccsight.errors import EvidenceError
+from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture, Cell
@@ -14,18 +17,28 @@ from ccsight.status import Status, summarise
 
 @dataclass(frozen=True)
 class Result:
-    """A run as it can be read back from its folder; ``captures`` and ``failures`` go by cell id."""
+    """A run as it can be read back from its folder; evidence goes by cell id.
+
+    ``boots`` are those of kernels that did not come up, with their base for a control.
+    """
 
     plan: Plan
     folder: Path
     cases: tuple[Case, ...]
     captures: dict[str, Capture]
     failures: dict[str, Failure] = field(default_factory=dict)
+    boots: dict[str, Boots] = field(default_factory=dict)
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """How the planned cases ended, and the programs that saw nothing: no law may have missed them."""
+        failures = [failure for capture in self.captures.values() for failure in capture.failures.values()]
+        return (*(case.status for case in self.cases), *(failure.status for failure in failures))
 
     @property
     def status(self) -> Status:
-        """The worst status of all planned cases."""
-        return summarise(case.status for case in self.cases)
+        """The worst of them."""
+        return summarise(self.statuses)
 
     def cell(self, cell_id: str) -> Cell:
         """Return a planned cell by its id."""
@@ -40,12 +53,41 @@ class Result:
         lost = [cell for cell in self.plan.cells if cell.machine == machine and cell.id not in self.captures]
         return tuple((cell, self.failures.get(cell.id, self._never_ran())) for cell in lost)
 
+    def incomplete(self, machine: str) -> tuple[tuple[Cell, str, Failure], ...]:
+        """Return the programs that saw nothing in a cell where others did, each with the reason."""
+        captures = [self.captures.get(cell.id) for cell in self.plan.cells if cell.machine == machine]
+        return tuple(
+            (capture.cell, program, self._mended(failure))
+            for capture in captures
+            if capture
+            for program, failure in capture.failures.items()
+        )
+
+    def _mended(self, failure: Failure) -> Failure:
+        """Return a failure with what to do about it: infrastructure may be better at a second try."""
+        if failure.next_step or failure.status is not Status.MISS:
+            return failure
+        return structs.replace(failure, next_step=self._resume)
+
+    @property
+    def _resume(self) -> str:
+        return f"ccsight compare --resume {self.folder}"
+
     def _never_ran(self) -> Failure:
         return Failure(
-            status=Status.MISS,
-            fact="it never ran: the run was interrupted",
-            next_step=f"ccsight compare --resume {self.folder}",
+            status=Status.MISS, fact="it never ran: the run was interrupted", next_step=self._resume
         )
+
+    def evidence(self, cell: Cell) -> Path:
+        """Return the file that a cell's verdicts are made of."""
+        run = Run(self.folder, self.plan)
+        name = "boots.json" if cell.id in self.boots and cell.id not in self.captures else "capture.json"
+        return run.boot_folder(cell, run.boot(cell)) / name
+
+    def console(self, cell: Cell) -> Path:
+        """Return the console of the boot that counts."""
+        run = Run(self.folder, self.plan)
+        return run.console(cell, run.boot(cell))
 
     def cases_of(self, machine: str) -> tuple[Case, ...]:
         """Return a machine's cases, in the plan's order; one about two machines is the second one's."""
@@ -56,12 +98,14 @@ class Result:
         """Read a run's folder and judge it; evidence that cannot be read is ERROR for its cell."""
         captures: dict[str, Capture] = {}
         failures: dict[str, Failure] = {}
+        boots: dict[str, Boots] = {}
         for cell in run.plan.cells:
             try:
-                capture, failure = run.capture(cell), run.failure(cell)
+                capture, failure, row = run.capture(cell), run.failure(cell), run.boots(cell)
             except EvidenceError as error:
-                capture, failure = None, Failure.of(error)
+                capture, failure, row = None, Failure.of(error), None
             captures |= {cell.id: capture} if capture else {}
             failures |= {cell.id: failure} if failure else {}
-        cases = tuple(judged(planned, captures, failures) for planned in run.plan.cases)
-        return cls(plan=run.plan, folder=run.folder, cases=cases, captures=captures, failures=failures)
+            boots |= {cell.id: row} if row else {}
+        cases = tuple(judged(planned, captures, failures, boots) for planned in run.plan.cases)
+        return cls(run.plan, run.folder, cases, captures, failures, boots)

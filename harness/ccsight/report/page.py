@@ -11,6 +11,7 @@ from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.kvm.meaning import describe
 from ccsight.report import cpus
 from ccsight.report.drawing import Drawing, draw
+from ccsight.report.linux import LinuxRow, linux_rows
 from ccsight.report.model import Result
 from ccsight.report.rows import Row, Shown, machine_rows
 from ccsight.report.seen import SAYS, Seen, seen
@@ -52,6 +53,7 @@ class Observed:
     behaviour: Behaviour
     drawing: Drawing | None
     seen: tuple[Seen, ...]
+    linux: tuple[LinuxRow, ...]
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Machine:
     caches: tuple[str, ...]
     observed: tuple[Observed, ...]
     lost: tuple[tuple[Cell, Failure], ...]
+    incomplete: tuple[tuple[Cell, str, Failure], ...]
     rows: tuple[Row, ...]
     by_cpu: tuple[ByCpu, ...]
     cpu_sentences: tuple[str, ...]
@@ -150,6 +153,7 @@ def _machine(result: Result, machine: str) -> Machine:
         caches=tuple(_caches(capture) for _, capture in pairs),
         observed=tuple(_observed(_age(result, kernel.spec), capture) for kernel, capture in pairs if capture),
         lost=result.unobserved(machine),
+        incomplete=result.incomplete(machine),
         rows=machine_rows(captures) if captures else (),
         by_cpu=tuple(_by_cpu(result, captures)),
         cpu_sentences=_cpu_sentences(result, captures),
@@ -209,4 +213,5 @@ def _observed(age: str, capture: Capture) -> Observed:
         behaviour=observed(capture),
         drawing=draw(view) if view else None,
         seen=tuple(seen(capture)),
+        linux=tuple(linux_rows(capture)),
     )

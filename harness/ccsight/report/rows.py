@@ -12,8 +12,8 @@ from ccsight.arm64.caches import Layout, geometry, listed
 from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.arm64.registers import REGISTERS, SELECTORS, base_name, ccsidr
 from ccsight.evidence.model import Capture, Reading, Vantage
+from ccsight.kvm.hosts import cpu_list
 from ccsight.kvm.meaning import describe
-from ccsight.kvm.physical import cpu_list
 from ccsight.report.decoded import brief
 from ccsight.report.sight import DECLARED, Sight
 

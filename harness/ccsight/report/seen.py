@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ccsight.arm64.caches import Layout
 from ccsight.evidence.model import Capture, Vantage, View
-from ccsight.kvm.physical import cpu_list
+from ccsight.kvm.hosts import cpu_list
 from ccsight.report.decoded import Decoded, decode_reading
 
 #: What a vantage is called in a heading.
@@ -14,6 +14,7 @@ SAYS = {
     Vantage.USERSPACE: "userspace (KVM_GET_ONE_REG)",
     Vantage.GUEST: "guest (MRS at EL1)",
     Vantage.GUEST_EL0: "guest (MRS at EL0)",
+    Vantage.GUEST_EL2: "guest (MRS at EL2)",
     Vantage.GUEST_AARCH32: "guest (AArch32)",
 }
 

@@ -7,10 +7,11 @@ from ccsight.arm64.registers import in_short
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture, Cell
-from ccsight.evidence.run import Plan, Run
+from ccsight.evidence.run import Plan
 from ccsight.kvm.behaviour import observed
 from ccsight.report import console, cpus
 from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Span, Spans, Tone, grid, line, spans
+from ccsight.report.linux import linux_rows
 from ccsight.report.model import Result
 from ccsight.report.rows import Row, Shown, machine_rows
 from ccsight.report.wording import (
@@ -76,9 +77,16 @@ def render_diff(old: Capture, new: Capture, cases: Sequence[Case], *, verbose: b
         rows.append(
             (spans((age, Tone.DIM)), names, spans(capture.kernel.release), spans(observed(capture).says))
         )
+    lost = [
+        block
+        for age, capture in zip(_AGES, (old, new), strict=True)
+        for program, failure in capture.failures.items()
+        for block in _lost(f"{age}  {program}", failure)
+    ]
     return (
         grid(rows, indent=0, fixed=2),
         Line(),
+        *lost,
         _table((old, new), [f"{old.kernel.spec}", f"{new.kernel.spec}"], verbose),
         Line(),
         _comparisons(cases),
@@ -118,27 +126,30 @@ def _failed(result: Result, case: Case) -> Iterator[Block]:
     yield grid(rows, indent=6)
     yield line("      ", (bug_class(case.check), Tone.CAUTION))
     for cell in case.cells:
-        capture = Run(result.folder, result.plan).boot_folder(result.cell(cell)) / "capture.json"
-        yield line(("      evidence  ", Tone.DIM), str(capture))
+        yield line(("      evidence  ", Tone.DIM), str(result.evidence(result.cell(cell))))
 
 
 def _machine(result: Result, machine: str, verbose: bool) -> Iterator[Block]:
     yield line((machine, Tone.STRONG))
     for cell, failure in result.unobserved(machine):
-        yield from _lost(cell, failure)
+        yield from _lost(cell.kernel, failure)
+    for cell, program, failure in result.incomplete(machine):
+        yield from _lost(f"{cell.kernel}  {program}", failure)
     seen = [(kernel.label, result.capture(machine, kernel.spec)) for kernel in result.plan.kernels]
     present = [(label, capture) for label, capture in seen if capture]
     if present:
         yield _table([capture for _, capture in present], [label for label, _ in present], verbose)
         yield from _by_cpu(present)
+        yield from _linux(present)
     if len(present) == len(seen):
         cases = [case for case in result.cases_of(machine) if measures(case)]
         measured = _comparisons(cases, _named(present))
         yield from (Line(), measured) if measured.rows else ()
 
 
-def _lost(cell: Cell, failure: Failure) -> Iterator[Block]:
-    yield line("  ", (failure.status, Tone.BAD), f"  {cell.kernel}  ", (failure.fact, Tone.STRONG))
+def _lost(what: str, failure: Failure) -> Iterator[Block]:
+    """Yield why a kernel, or a program on it, observed nothing: fact, evidence, next step."""
+    yield line("  ", (failure.status, Tone.BAD), f"  {what}  ", (failure.fact, Tone.STRONG))
     for label, text in (("evidence", failure.evidence), ("next", failure.next_step)):
         for number, part in enumerate(text.splitlines()):
             yield line("        ", (f"{'' if number else label:<9} ", Tone.DIM), part)
@@ -169,6 +180,22 @@ def _by_cpu(present: Sequence[tuple[str, Capture]]) -> Iterator[Block]:
     rows += [_row(row) for row in cpus.table(_named(present), groups)]
     yield Line()
     yield grid(rows)
+
+
+def _linux(present: Sequence[tuple[str, Capture]]) -> Iterator[Block]:
+    """Yield what Linux guests show of their caches, where any ran: a line for the way, then its vCPUs."""
+    for name, capture in present:
+        way = ""
+        for row in linux_rows(capture):
+            if not way:
+                yield Line()
+                yield line("  caches in a Linux guest's sysfs  ", (name, Tone.STRONG))
+            if row.way != way:
+                way = row.way
+                yield line("    ", (way, Tone.DIM))
+                yield line("      ", (row.told, Tone.DIM))
+            shows = (row.shows, Tone.PLAIN if row.fits else Tone.CAUTION)
+            yield grid([(spans(row.vcpus), spans(shows))], indent=6)
 
 
 def _row(row: Row) -> tuple[Spans, ...]:

@@ -13,7 +13,8 @@ from command import ccsight
 
 from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.campaign.compare import SET_UP_SECONDS, Request, pinned_kernels, start
-from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, judge
+from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, TRIALS, judge
+from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.model import Capture, Cell
@@ -23,8 +24,9 @@ from ccsight.status import Status
 from ccsight.store import locked, write_atomically
 
 HERE = Path(__file__).parent
-A57, N1, V1, UNLIKE = (
+A57, A710, N1, V1, UNLIKE = (
     "emulated:cortex-a57",
+    "emulated:cortex-a710",
     "emulated:neoverse-n1",
     "emulated:neoverse-v1",
     "silicon:rk3588",
@@ -36,7 +38,8 @@ class Control:
     """A patch, the machine on which its check must notice it, and a part of what the check then says.
 
     ``also`` are other laws that fail by necessity. A comparison has no law that fails: ``outcomes`` are the
-    words of comparisons. An agreement is about two machines, ``twin`` is the other one.
+    words of comparisons. An agreement is about two machines, ``twin`` is the other one. Where a trial fails,
+    nothing else can be observed.
     """
 
     patch: str
@@ -112,7 +115,7 @@ CONTROLS = (
         "CR-004-reset-wipes-clidr",
         N1,
         "CLIDR_EL1",
-        "0x2000021, where the VMM wrote 0xc200923: re-init (vCPU 0)",
+        "0x2000021, where the VMM wrote 0xc200923 or 0x4c200923: re-init (vCPU 0)",
     ),
     Control(
         "CR-005-clidr-not-stored",
@@ -122,7 +125,7 @@ CONTROLS = (
         ("CR-004",),
     ),
     Control("CR-005-refused-is-stored", N1, "CLIDR_EL1", "refused, and changed all the same"),
-    Control("CR-005-sizes-of-the-first-vcpu", N1, "CCSIDR_EL1[0-13]", "other registers moved"),
+    Control("CR-005-sizes-of-the-first-vcpu", N1, "CCSIDR_EL1[0-13]", "other registers moved", ("CR-004",)),
     Control("CR-005-wrong-errno", N1, "CCSIDR_EL1[0-13]", "ENOENT where a normalised kernel says EINVAL"),
     Control(
         "CR-009-hides-uao",
@@ -134,15 +137,35 @@ CONTROLS = (
     Control(
         "CR-010-short-lines", N1, "L1I", "lines of 32 B; CTR_EL0 promises 64 B or more", ("CR-005", "CR-018")
     ),
+    Control(
+        "CR-010-lowered-idc-takes-loc",
+        N1,
+        "CTR_EL0.IDC",
+        "the guest reads 0x8444c004 and CLIDR_EL1 0x21, by which Linux acts as if IDC were 1",
+    ),
     Control("CR-011-aarch32-ctr", A57, "CTR_EL0", "EL1 reads 0x8444c004, AArch32 0x8440c004"),
     Control("CR-011-el0-ctr-of-the-cpu", N1, "CTR_EL0", "EL1 reads 0x9444c004, EL0 0x8444c004", ("CR-018",)),
     Control("CR-012-ccsidr2-reads-zero", V1, "CCSIDR2_EL1", "ends in 0x0 instead of UNDEF or TRAPPED"),
+    Control(
+        "CR-012-ccsidr2-is-kept",
+        N1,
+        "CCSIDR2_EL1",
+        "is listed, though guests have no such register",
+        outcomes={"CR-009": "same", "CR-014": "grew", "CR-015": "same"},
+    ),
     Control(
         "CR-012-csselr-loses-ind",
         N1,
         "CSSELR_EL1<=1",
         "reads 0x0 after 0x1 was written",
         ("CR-004", "CR-005"),
+    ),
+    Control(
+        "CR-013-mte-shift",
+        f"{A710},mte=on",
+        "CLIDR_EL1",
+        "0x2000031 in a VM with MTE, 0x2000021 in one with nothing",
+        twin=A710,
     ),
     Control(
         "CR-013-nvhe-shows",
@@ -164,6 +187,7 @@ CONTROLS = (
         V1,
         "ID_AA64MMFR2_EL1.CCIDX",
         "0 → 1: a VMM that carries the register to the other kernel is refused",
+        ("CR-018",),
         outcomes={"CR-009": "differs", "CR-014": "same", "CR-015": "changes"},
     ),
     Control(
@@ -184,6 +208,7 @@ CONTROLS = (
     Control(
         "CR-018-unified-on-level-2", V1, "CLIDR_EL1", "0x2000020; a normalised kernel shows 0x1000004", ()
     ),
+    Control("CR-019-panics", N1, "boot 1", "the kernel panicked: no room for the caches of guests"),
 )
 
 #: Checks for which no kernel fault is seeded, and why not.
@@ -204,8 +229,7 @@ class Bench:
     def capture(self, cell: Cell) -> Capture:
         """Return what a cell showed, booting it if nobody has yet."""
         if cell.id not in self._captures:
-            # no random values: a fault must be noticed every time
-            task = CellTask(self.run.folder, cell, self._kernels[cell.kernel], fuzz=0)
+            task = CellTask(self.run.folder, cell, self._kernels[cell.kernel])
             failure = capture_cell(task, lambda stage: None)
             assert failure is None, f"{cell.title}: {failure}"
             found = self.run.capture(cell)
@@ -217,6 +241,12 @@ class Bench:
         """Return a check's verdict on cells."""
         planned = PlannedCase(check=check, cells=tuple(cell.id for cell in cells))
         return judge(planned, tuple(self.capture(cell) for cell in cells))
+
+    def tried(self, check: str, cell: Cell) -> Case:
+        """Return a check's verdict on a cell whose kernel may not come up."""
+        capture_cell(CellTask(self.run.folder, cell, self._kernels[cell.kernel]), lambda stage: None)
+        seen = [{cell.id: read(cell)} for read in (self.run.capture, self.run.failure, self.run.boots)]
+        return judged(PlannedCase(check=check, cells=(cell.id,)), *seen)
 
     def laws(self, cell: Cell) -> dict[str, Case]:
         """Return the verdicts of all laws on a cell."""
@@ -234,7 +264,9 @@ def bench(tmp_path_factory, request):
         if not pointer.exists():
             kernels = dict.fromkeys(kernel for row in CONTROLS for kernel in (row.base, row.patched))
             machines = dict.fromkeys(name for row in CONTROLS for name in (row.machine, row.twin) if name)
-            order = Request(tuple(kernels), tuple(machines), ("pytest", "suites/control"), silicon.load(None))
+            # no random values: a fault must be noticed every time
+            again = ("pytest", "suites/control")
+            order = Request(tuple(kernels), tuple(machines), again, silicon.load(None), fuzz=0)
             run, _ = start(shared / "results", order)
             write_atomically(pointer, str(run.folder).encode())
     return Bench(Run.open(Path(pointer.read_text())))
@@ -260,7 +292,9 @@ def _lines(cases: Mapping[str, Case]) -> Iterator[str]:
 
 @pytest.mark.emulated
 @pytest.mark.long
-@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.patch)
+@pytest.mark.parametrize(
+    "control", [row for row in CONTROLS if row.check not in TRIALS], ids=lambda control: control.patch
+)
 def test_a_seeded_fault_is_noticed_by_its_check(bench, control):
     base, patched = (
         Cell(machine=control.machine, kernel=kernel) for kernel in (control.base, control.patched)
@@ -285,6 +319,39 @@ def test_a_seeded_fault_is_noticed_by_its_check(bench, control):
 
 @pytest.mark.emulated
 @pytest.mark.long
+@pytest.mark.parametrize(
+    "control", [row for row in CONTROLS if row.check in TRIALS], ids=lambda control: control.patch
+)
+def test_a_kernel_that_does_not_boot_fails_its_trial_and_nothing_else(bench, control):
+    cell = Cell(machine=control.machine, kernel=control.patched)
+    case = bench.tried(control.check, cell)
+    assert case.status is Status.FAIL
+    assert _says(case, control), _told({control.check: case})
+    assert f"{control.base} booted in between" in case.findings[1].said
+    assert {bench.tried(check, cell).status for check in LAWS} == {Status.MISS}
+    assert bench.tried(control.check, Cell(machine=N1, kernel=CONTROLS[0].patched)).status is Status.PASS
+
+
+@pytest.mark.emulated
+@pytest.mark.long
+def test_the_command_blames_a_kernel_that_does_not_boot(tmp_path):
+    """As its user does it, with a base that the run has, and with one that it has not."""
+    (control,) = [row for row in CONTROLS if row.check in TRIALS]
+    for words in (("compare", control.base, control.patched), ("capture", control.patched)):
+        said = ccsight(*words, "--on", control.machine, cwd=tmp_path, seconds=SET_UP_SECONDS)
+        assert said.code == 1, said.stderr
+        assert f"FAIL  {control.check}  the kernel boots where its base does" in said.stdout
+        text = " ".join(said.stdout.split())
+        assert control.said in text
+        assert f"{control.base} booted in between" in text
+    assert len(list(tmp_path.glob("results/*/consoles/*-1.[12].log"))) == 4
+    again = ccsight("compare", "--resume", "latest", "--json", cwd=tmp_path)
+    assert again.code == 1
+    assert not list(tmp_path.glob("results/*/captures/*/2")), "what is proved was booted again"
+
+
+@pytest.mark.emulated
+@pytest.mark.long
 def test_the_command_says_so(tmp_path):
     """As its user does it: exit status 1, FAIL on the side with the fault alone."""
     control = CONTROLS[0]
@@ -305,7 +372,7 @@ def test_the_command_says_so(tmp_path):
 
 
 def test_every_check_has_a_control_or_a_reason_to_have_none():
-    checks = LAWS.keys() | AGREEMENTS.keys() | COMPARISONS.keys()
+    checks = LAWS.keys() | AGREEMENTS.keys() | TRIALS.keys() | COMPARISONS.keys()
     assert {control.check for control in CONTROLS} == checks - WITHOUT.keys()
     assert WITHOUT.keys() <= checks
 

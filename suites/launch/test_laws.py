@@ -40,3 +40,9 @@ def test_el0_and_aarch32_see_what_el1_sees(case: Case) -> None:
 @pytest.mark.check("CR-012")
 def test_odd_selectors_and_accesses_end_as_promised(case: Case) -> None:
     holds(case)
+
+
+@pytest.mark.emulated
+@pytest.mark.check("CR-019")
+def test_the_kernel_boots_where_its_base_does(case: Case) -> None:
+    holds(case)

@@ -1,4 +1,4 @@
-"""What must not depend on the mode of KVM or on MTE, for every pair of machines that differ in only that."""
+"""What must depend neither on the mode of KVM nor on MTE or EL2: on two machines, or on one by itself."""
 
 import pytest
 

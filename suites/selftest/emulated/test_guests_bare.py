@@ -58,6 +58,13 @@ def test_the_guests_with_odd_questions_get_to_their_end(ran):
     assert loops[set_way("L1D")].value == 512
 
 
+def test_a_guest_that_is_entered_at_el2_goes_down_and_reads_there_too(ran):
+    said = parse(ran("features", "-machine", "virtualization=on"), "QEMU")
+    body = guest_body(said, "features", 0)
+    assert {line.values["value"] for line in body if line.values.get("name") == "CLIDR_EL1"} == {"0xa200023"}
+    assert [line.values["el"] for line in body if line.kind == "reg"] == ["1", *["2"] * 17]
+
+
 def test_the_console_is_the_device_tree_s(with_tree):
     said = with_tree(root().node("pl011@9000000", **pl011(CONSOLE)).end())
     assert guest_views(parse(said, "QEMU"), 0)

@@ -22,6 +22,7 @@ from ccsight.evidence.model import (
     Write,
 )
 from ccsight.evidence.record import Hex
+from ccsight.kvm.pairs import carried
 from ccsight.kvm.written import PROGRAM
 from ccsight.probes import sweep
 from ccsight.probes.hardware import views as hardware_views
@@ -214,24 +215,21 @@ def _readings(values: Mapping[str, int | str]) -> dict[str, Reading]:
 
 
 def _carried(swept: Capture, problem: str) -> Capture:
-    """Carry what the first and the last CPU tell to the other one; what differs there is the ``problem``."""
+    """Carry what the first CPU of each kind tells to the other one; what differs there is the ``problem``."""
     told = {view.cpu: view for view in swept.views if (view.vantage, view.phase) == (GET, PINNED)}
-    last = max(told)
     writes = [
         Write(
             vcpu=0,
             program="sweep",
             phase=CARRIED,
             name=name,
-            value=reading.value,
-            problem=problem if reading != told[cpu].readings[name] else "",
+            value=Hex(value),
+            problem=problem if Reading(value=Hex(value)) != told[cpu].readings[name] else "",
             after=told[cpu].readings[name],
             cpu=cpu,
             origin=origin,
         )
-        for origin, cpu in ((0, last), (last, 0))
-        for name, reading in told[origin].readings.items()
-        if reading.value is not None
+        for origin, cpu, name, value in carried(list(told.values()))
     ]
     return msgspec.structs.replace(swept, writes=(*swept.writes, *writes, _same_again(told[0])))
 

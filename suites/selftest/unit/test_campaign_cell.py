@@ -7,7 +7,7 @@ import pytest
 from asymmetric import declared, looked_into, m2_native
 from recorded import STREAMS
 
-from ccsight.campaign import cell
+from ccsight.campaign import booting, cell
 from ccsight.errors import BootError, ProbeError, WrongKernel
 from ccsight.evidence.model import Vantage
 from ccsight.evidence.record import Hex
@@ -32,7 +32,7 @@ def booted(**others) -> Booted:
 
 
 def test_the_right_kernel_in_the_right_boot_is_taken():
-    cell.prove(SEEN, kernel(), booted())
+    booting.prove(SEEN, kernel(), booted())
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_right_kernel_in_the_right_boot_is_taken():
 )
 def test_what_is_not_what_was_asked_for_is_refused(seen, wanted, error, words):
     with pytest.raises(error, match=words):
-        cell.prove(SEEN, wanted, seen)
+        booting.prove(SEEN, wanted, seen)
 
 
 def test_hardware_that_reads_what_is_declared_is_taken():

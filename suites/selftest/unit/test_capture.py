@@ -60,7 +60,12 @@ def test_the_plan_is_printed_without_looking_anything_up(capsys):
     ("words", "evidence"),
     [
         (["dbe:6.1"], "did you mean 'deb'"),
-        (["deb:6.1", "--on", "local"], "is not a machine"),
+        (["deb:6.1", "--on", "loacl"], "is not a machine"),
+        (["deb:6.1", "--on", "local"], "local is not booted: it runs the kernel that it runs, not deb:6.1"),
+        (["running", "--on", "silicon:rk3588"], "running is the kernel of this machine"),
+        (["--on", "local", "--on", "silicon:rk3588"], "Missing argument"),
+        (["running", "--on", "local:here"], "is not a machine"),
+        (["--on", "local", "--linux"], "nothing proves which image it is"),
         ([], "Missing argument"),
     ],
 )

@@ -6,6 +6,7 @@ from asymmetric import declared, m2_native, normalised
 from recorded import MODELS, SERIES, bent, capture
 from test_checks import held, verdict
 
+from ccsight.arm64 import kvm_ids
 from ccsight.evidence.guests import AARCH32_GUEST, SELECTORS_GUEST, SETWAY_GUEST, TOO_LONG
 from ccsight.evidence.model import Reading, Vantage
 from ccsight.evidence.record import Hex
@@ -217,6 +218,18 @@ def test_cr012_fails(series, vantage, readings):
 def test_cr012_fails_on_aarch32(readings):
     case = verdict("CR-012", odd(capture(ARM32, "6.12"), AARCH32_GUEST, AARCH32, readings))
     assert held(case) == {(next(iter(readings)), "guest_aarch32, vCPU 0")}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("series", SERIES)
+def test_cr012_fails_where_kvm_keeps_a_ccsidr2(model, series):
+    """Whether the CPU has FEAT_CCIDX or not: without it the CPU refuses, and no guest could tell."""
+    real = capture(model, series)
+    extra = Hex(kvm_ids.of_encoding((3, 1, 0, 0, 2)))
+    lists = tuple(msgspec.structs.replace(each, ids=(*each.ids, extra)) for each in real.register_lists)
+    case = verdict("CR-012", msgspec.structs.replace(real, register_lists=lists))
+    assert case.status is Status.FAIL
+    assert held(case) == {("CCSIDR2_EL1", f"KVM_GET_REG_LIST, vCPU {vcpu}") for vcpu in (0, 1)}
 
 
 def test_cr012_knows_feat_idst():

@@ -8,7 +8,7 @@ from ccsight.checks import judge
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.model import BEFORE, FRESH, LIFE, Reading, Vantage
 from ccsight.evidence.record import Hex
-from ccsight.kvm.lives import OVERRIDES, SIZES, Life
+from ccsight.kvm.lives import OVERRIDES, SIZES, Life, overrides, was_reset
 from ccsight.status import Status
 
 GUEST, USERSPACE, EL0 = Vantage.GUEST, Vantage.USERSPACE, Vantage.GUEST_EL0
@@ -84,7 +84,10 @@ def test_cr004_fails_where_what_was_chosen_never_arrived():
     seen = capture("neoverse-n1", "6.12")
     odd = changed(seen, lambda view: view.program == CHOSEN and view.vantage is GUEST, CCSIDR_EL1_2=0x2)
     (finding,) = verdict(odd).findings
-    assert finding.said.startswith("0x2, where the VMM wrote 0x7fe03c: before (vCPU 0); cpu-on (vCPU 0-7)")
+    first, last = (overrides(vcpu)["CCSIDR_EL1[2]"] for vcpu in (0, 7))
+    assert finding.said.startswith(
+        f"0x2, where the VMM wrote {first:#x} … {last:#x}: before (vCPU 0); cpu-on (vCPU 0-7)"
+    )
     assert "Firecracker" not in finding.said
 
 
@@ -94,14 +97,73 @@ def test_cr004_names_what_kernels_did_from_v6_3_to_v6_9():
     made_up = next(view for view in seen.views if view.program == PLAIN).value("CLIDR_EL1")
 
     def lost(view):
-        woken = view.phase != BEFORE and view.vcpu
-        return "overridden" in view.program and view.vantage is not EL0 and woken
+        return "overridden" in view.program and view.vantage is not EL0 and was_reset(view.phase, view.vcpu)
 
     case = verdict(changed(seen, lost, CLIDR_EL1=made_up))
     assert case.status is Status.FAIL
-    assert {finding.subject for finding in case.findings} == {"CLIDR_EL1"}
+    assert {(finding.subject, finding.where.split(",")[0]) for finding in case.findings} == {
+        ("CLIDR_EL1", f"life-{size}-overridden") for size in SIZES
+    }
     assert all("Firecracker issue 6139" in finding.said for finding in case.findings)
     assert all(not finding.known for finding in case.findings)
+
+
+@pytest.mark.parametrize("spared", [("cpu-on", 1), ("re-init", 0), ("late", 2)])
+def test_cr004_does_not_take_another_loss_for_that_of_v6_3_to_v6_9(spared):
+    """A kernel that loses CLIDR_EL1 by some resets only does what no release did."""
+    seen = capture("neoverse-n1", "6.12")
+    made_up = next(view for view in seen.views if view.program == PLAIN).value("CLIDR_EL1")
+
+    def lost(view):
+        own = view.program == "life-2-overridden" and view.vantage is USERSPACE
+        return own and was_reset(view.phase, view.vcpu) and (view.phase, view.vcpu) != spared
+
+    (finding,) = verdict(changed(seen, lost, CLIDR_EL1=made_up)).findings
+    assert "Firecracker" not in finding.said
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_cr004_fails_where_vcpus_share_one_store(size):
+    """Each vCPU is given its own values, so one that shows a neighbour's is noticed."""
+    seen = capture("neoverse-n1", "6.12")
+    own = [write for write in seen.writes if write.program == f"life-{size}-overridden"]
+    assert len({(write.name, write.value) for write in own}) == len(own)
+
+    def shared(view):
+        return view.program == f"life-{size}-overridden" and view.vantage is GUEST and view.vcpu
+
+    case = verdict(changed(seen, shared, CCSIDR_EL1_0=overrides(0)["CCSIDR_EL1[0]"]))
+    assert case.status is Status.FAIL
+    (finding,) = case.findings
+    assert (finding.subject, finding.where) == ("CCSIDR_EL1[0]", f"life-{size}-overridden, guest")
+    assert finding.said.endswith(", which it wrote to vCPU 0")
+
+
+def test_cr004_judges_lives_of_old_runs_by_what_was_written_then():
+    """Before, all vCPUs were given the same: that such a run shows the same on all is no fault."""
+    seen = capture("neoverse-n1", "6.12")
+    same = {name: Reading(value=Hex(value)) for name, value in overrides(0).items()}
+    writes = tuple(
+        msgspec.structs.replace(write, value=Hex(overrides(0)[write.name]))
+        if write.program.endswith("-overridden") and write.phase in (FRESH, "late")
+        else write
+        for write in seen.writes
+    )
+    views = tuple(
+        msgspec.structs.replace(view, readings=view.readings | same)
+        if view.program.endswith("-overridden") and view.vantage is not EL0
+        else view
+        for view in seen.views
+    )
+    case = verdict(msgspec.structs.replace(seen, writes=writes, views=views))
+    assert (case.status, case.findings) == (Status.PASS, ())
+
+
+def test_cr004_misses_a_life_in_which_one_vcpu_was_given_nothing():
+    seen = capture("neoverse-n1", "6.12")
+    writes = tuple(write for write in seen.writes if (write.program, write.vcpu) != (CHOSEN, 5))
+    case = verdict(msgspec.structs.replace(seen, writes=writes))
+    assert (case.status, "nothing was written to some vCPUs" in case.reason) == (Status.MISS, True)
 
 
 def test_cr004_misses_captures_without_lives():

@@ -37,7 +37,7 @@ def test_a_spec_says_what_is_asked_for():
         ("emulated:max,cpus=9", "1 to 8"),
         ("emulated:max,mte=yes", "on or off"),
         ("emulated:max,modules=no", "on or off"),
-        ("emulated:max,mode=hvhe", "nvhe or protected"),
+        ("emulated:max,mode=hvhe", "nvhe, protected or nested"),
         ("emulated:max,memory=64", "from 256"),
         ("emulated:neoverse-v1,mte=on", "has no MTE"),
         ("silicon:rk3588,mte=on", "neoverse-n2, max"),

@@ -223,7 +223,7 @@ def test_machines_by_spec(text, model, cpus):
         ("silicon:graviton2,cpu=2", "did you mean 'cpus'"),
         ("silicon:graviton2,cpus=9", "1 to 8"),
         ("silicon:rk3588,cpus=2", "its row names its CPUs"),
-        ("silicon:rk3588,mode=none", "nvhe or protected"),
+        ("silicon:rk3588,mode=none", "nvhe, protected or nested"),
         ("silicon:graviton2,base=neoverse-n3", "did you mean 'neoverse-n"),
         ("silicon:graviton3,base=cortex-a57", "evt is at most what the base has"),
         ("silicon:mine", "--silicon FILE"),
@@ -256,7 +256,15 @@ def test_the_suites_take_the_users_rows(file, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(suite, "start", start)
-    options = Namespace(old=None, new=None, on=["silicon:pair"], silicon=str(file), results="results")
+    options = Namespace(
+        old=None,
+        new=None,
+        on=["silicon:pair"],
+        silicon=str(file),
+        results="results",
+        fuzz=300,
+        linux=False,
+    )
     with pytest.raises(KeyboardInterrupt):
         suite._start(options)
     assert asked[0].again[-2:] == ("--silicon", str(file))

@@ -13,8 +13,9 @@ from ccsight.deadline import Deadline
 from ccsight.errors import ToolMissing
 from ccsight.evidence.model import PINNED, Reading, Vantage, View
 from ccsight.evidence.record import Hex
+from ccsight.kvm import pairs
 from ccsight.paths import data_dir
-from ccsight.probes import build, sweep
+from ccsight.probes import build
 from ccsight.probes.script import Script
 from ccsight.probes.stream import LINE_MAX, LINES_MAX, parse
 
@@ -333,7 +334,7 @@ def test_the_parser_expects_the_pairs_that_the_probe_chooses(harness, kinds):
         )
         for cpu, kind in enumerate(kinds)
     ]
-    expected = [(origin.cpu, target.cpu) for origin, target in sweep._pairs(views)]
+    expected = [(origin.cpu, target.cpu) for origin, target in pairs.pairs(views)]
     assert pairs_of(harness, bytes(kinds)) == expected
 
 
@@ -456,7 +457,7 @@ def test_programs_are_built_once_and_reproducibly(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
     second = build.built(Deadline(60))
     assert second.name == first.name
-    assert {path.name for path in first.iterdir()} >= {"ccprobe", "view.img", "aarch32.img"}
+    assert {path.name for path in first.iterdir()} >= {"ccprobe", "ccprobe.so", "view.img", "aarch32.img"}
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
         assert str(tmp_path).encode() not in path.read_bytes()
@@ -469,6 +470,25 @@ def test_a_changed_source_is_another_entry(tmp_path, monkeypatch):
     assert build._key(clone, "gcc 13") != before
     (clone / "bare" / "view.c").write_text("int x;\n")
     assert build._key(clone, "gcc 12") != before
+
+
+def test_what_was_made_elsewhere_of_these_sources_does_without_a_compiler(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("ccsight.process.shutil.which", lambda name: None)
+    guests = tmp_path / "ccsight" / "guests"
+    recipe = build._recipe(data_dir("guests"))
+    for name in (
+        f"{recipe}-draft",
+        "0123456789abcdef-gcc12",
+    ):  # one without the library, one of other sources
+        (guests / name).mkdir(parents=True)
+    (guests / "0123456789abcdef-gcc12" / build.LIBRARY).touch()
+    with pytest.raises(ToolMissing, match="no compiler for arm64"):
+        build.built(Deadline(5))
+    given = guests / f"{recipe}-gcc13"
+    given.mkdir()
+    (given / build.LIBRARY).touch()
+    assert build.built(Deadline(5)) == given
 
 
 def test_without_a_compiler_the_message_says_what_to_install(tmp_path, monkeypatch):

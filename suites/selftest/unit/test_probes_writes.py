@@ -9,7 +9,17 @@ from ccsight.arm64.caches import Side, minimum_line
 from ccsight.arm64.kvm_ids import SIZE_MASK, of_reading, resized
 from ccsight.arm64.registers import CCSIDR_EL1, CLIDR_EL1, CTR_EL0, ID_AA64MMFR2_EL1
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import FRESH, FUZZED, PINNED, RAN, UNINITIALISED, UNREADABLE, Reading, Vantage
+from ccsight.evidence.model import (
+    FRESH,
+    FUZZ_VALUES,
+    FUZZED,
+    PINNED,
+    RAN,
+    UNINITIALISED,
+    UNREADABLE,
+    Reading,
+    Vantage,
+)
 from ccsight.evidence.record import Hex
 from ccsight.probes import fuzz
 from ccsight.probes.script import STEPS_MAX, results
@@ -142,8 +152,8 @@ def test_a_cpu_that_shows_something_else_is_gone_to():
 def test_a_seed_gives_the_same_values_again_and_another_one_others():
     one, again, other = (fuzz.trial(told(), seed) for seed in ("a", "a", "b"))
     assert one == again
-    assert len(one.attempts) == len(other.attempts) == fuzz.VALUES
-    assert len({a.value for a in one.attempts} & {a.value for a in other.attempts}) < fuzz.VALUES // 3
+    assert len(one.attempts) == len(other.attempts) == FUZZ_VALUES
+    assert len({a.value for a in one.attempts} & {a.value for a in other.attempts}) < FUZZ_VALUES // 3
     assert (one.phase, fuzz.trial(told(), "a", 7).attempts) == (FUZZED, one.attempts[:7])
 
 

@@ -39,6 +39,18 @@ def test_what_is_wrong_names_its_neighbour(text, evidence):
     assert caught.value.next_step
 
 
+@pytest.mark.parametrize("text", ["running", "running,build-id=x", "running,name=a=b,,c"])
+def test_a_kind_that_stands_alone(text):
+    kinds = KINDS | {"running": frozenset({"build-id", "name"})}
+    spec = parse(text, kinds, "kernel", ("running",))
+    assert (spec.kind, spec.value) == ("running", "")
+    assert render(spec.kind, spec.value, spec.options) == text
+    for wrong in ("running:", "running:6.1", "deb"):
+        with pytest.raises(UsageError, match="is not a kernel") as caught:
+            parse(wrong, kinds, "kernel", ("running",))
+        assert caught.value.next_step == "write it as deb:… or image:… or running"
+
+
 def test_a_kind_without_a_value():
     with pytest.raises(UsageError, match="lacks"):
         parse("deb:", KINDS, "kernel")

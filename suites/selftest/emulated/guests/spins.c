@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What becomes of a guest that never ends, and keeps its CPU busy? */
+#include "guest.h"
+
+const char guest_name[] = "spins";
+
+void guest_main(struct wire *wire)
+{
+	wire_line(wire, "last");
+	wire_send(wire);
+	for (;;)
+		asm volatile("");
+}

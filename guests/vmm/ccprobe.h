@@ -66,6 +66,11 @@ struct reading {
 
 struct kvm_reg_list;
 
+/* KVM moves as many bytes as an id says; no id can say more than these. */
+#define REGISTER_VALUE_MAX	(1 << 15)
+
+int move_register(const struct vcpu *vcpu, unsigned long request, uint64_t id, const void *at);
+
 /* Those that set return 0, or an errno. */
 struct reading get_id(const struct vcpu *vcpu, uint64_t id);
 int set_id(const struct vcpu *vcpu, uint64_t id, uint64_t value);
@@ -84,6 +89,7 @@ void send_register_list(struct wire *wire, const struct vcpu *vcpu);
 /* Like QEMU's virt machine: the same image runs there. */
 #define MEMORY_BASE	0x40000000UL
 #define IMAGE_BASE	0x40200000UL
+#define MEMORY_SIZE	0x400000UL
 
 /* vm.c; where they return false, they have said why */
 bool open_kvm(struct wire *wire, int *fd);

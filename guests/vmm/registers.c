@@ -43,12 +43,11 @@ void name_register(unsigned int index, char name[REGISTER_NAME_MAX])
 		snprintf(name, REGISTER_NAME_MAX, "CCSIDR_EL1[%zu]", index - NAMED);
 }
 
-/* KVM moves as many bytes as an id says; no id can say more than these. */
-static uint64_t buffer[(1 << 15) / sizeof(uint64_t)];
+static uint64_t buffer[REGISTER_VALUE_MAX / sizeof(uint64_t)];
 
 _Static_assert(KVM_REG_SIZE(KVM_REG_SIZE_MASK) == sizeof(buffer), "every id's value fits");
 
-static int move(const struct vcpu *vcpu, unsigned long request, uint64_t id, const void *at)
+int move_register(const struct vcpu *vcpu, unsigned long request, uint64_t id, const void *at)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)at };
 
@@ -60,7 +59,7 @@ static struct reading get(const struct vcpu *vcpu, uint64_t id, uint64_t *value)
 	struct reading reading = { 0 };
 
 	*value = 0;
-	reading.problem = move(vcpu, KVM_GET_ONE_REG, id, value);
+	reading.problem = move_register(vcpu, KVM_GET_ONE_REG, id, value);
 	if (!reading.problem)
 		reading.value = *value;	/* the host is little-endian */
 	return reading;
@@ -76,13 +75,13 @@ int set_id(const struct vcpu *vcpu, uint64_t id, uint64_t value)
 {
 	memset(buffer, 0, KVM_REG_SIZE(id));
 	buffer[0] = value;
-	return move(vcpu, KVM_SET_ONE_REG, id, buffer);
+	return move_register(vcpu, KVM_SET_ONE_REG, id, buffer);
 }
 
 /* Nobody can map the first page (vm.mmap_min_addr). */
 int set_id_from_nowhere(const struct vcpu *vcpu, uint64_t id)
 {
-	return move(vcpu, KVM_SET_ONE_REG, id, (void *)8);
+	return move_register(vcpu, KVM_SET_ONE_REG, id, (void *)8);
 }
 
 struct reading get_register(const struct vcpu *vcpu, unsigned int index)

@@ -35,6 +35,8 @@ static const struct {
 	[STEP_CHECK] = { "check", "sn" },
 	[STEP_CAP] = { "cap", "sn" },
 	[STEP_GIC] = { "gic", "s" },
+	[STEP_SAVE] = { "save", "sp" },
+	[STEP_RESTORE] = { "restore", "snp" },
 };
 
 const char *step_name(enum what what)

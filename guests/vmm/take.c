@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "migrate.h"
 #include "script.h"
 
 static void begin_result(struct script *script, unsigned int number, const struct step *step)
@@ -61,6 +62,10 @@ static bool do_step(struct script *script, const struct step *step)
 		return start_vcpu(script->wire, script->vcpu);
 	case STEP_GIC:	/* KVM runs no vCPU with EL2 without one (kvm_vgic_vcpu_nv_init()) */
 		return make_gic(script->wire, &script->slot->vm);
+	case STEP_SAVE:
+		return save_vm(script->wire, &script->slot->vm, step->path);
+	case STEP_RESTORE:
+		return restore_vm(script->wire, &script->slot->vm, (enum way)step->amount, step->path);
 	case STEP_PIN:
 		return pin_to(script->wire, step->amount);
 	default:

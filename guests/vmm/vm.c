@@ -14,7 +14,6 @@
 #include "board.h"
 #include "ccprobe.h"
 
-#define MEMORY_SIZE	0x400000UL
 #define IMAGE_OFFSET	(IMAGE_BASE - MEMORY_BASE)
 #define IMAGE_HEADER	64
 #define IMAGE_SIZE_AT	16

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from ccsight.evidence.model import FUZZ_MOST, FUZZ_VALUES
+from ccsight.evidence.views import FUZZ_MOST, FUZZ_VALUES
 from ccsight.status import Status
 
 if TYPE_CHECKING:

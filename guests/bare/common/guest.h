@@ -57,6 +57,10 @@ struct reading el2_call(void (*code)(void), uint64_t argument);
  */
 void next_round(struct wire *wire);
 
+/* The parts of it: the first says whether anybody has taken control. */
+bool give_back(void);
+void begin_stream(struct wire *wire);
+
 /* In registers.c: the cache registers at EL1, by index, and the one that EL0 has. */
 #define REGISTERS		17
 #define REGISTER_CTR		0
@@ -72,7 +76,14 @@ void name_register(unsigned int index, char name[REGISTER_NAME_MAX]);
 /* In round.c: an item of a list, after a comma or the list's key; and all registers, from both levels. */
 #define VALUES_IN_A_LINE	6	/* as many as fit into WIRE_GUEST_LINE_MAX, whatever they are */
 
+struct round {
+	struct reading el1[REGISTERS];
+	struct reading el0[1];	/* CTR_EL0 */
+};
+
 void add_reading(struct wire *wire, struct reading reading);
+void read_round(struct round *round);
+void send_read(struct wire *wire, const char *kind, const struct round *round);
 void send_round(struct wire *wire);
 
 /* Send "reg el=EL name=NAME value=..." or, after a fault, "... esr=...". */

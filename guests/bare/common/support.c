@@ -134,7 +134,7 @@ void send_reading(struct wire *wire, unsigned int el, const char *name, struct r
 	wire_send(wire);
 }
 
-static void begin_stream(struct wire *wire)
+void begin_stream(struct wire *wire)
 {
 	uint64_t mpidr;
 
@@ -146,12 +146,17 @@ static void begin_stream(struct wire *wire)
 }
 
 /* QEMU answers an access to nobody's address with an abort. */
+bool give_back(void)
+{
+	fault_arm();
+	asm volatile("str wzr, [%0]" :: "r"(BOARD_GIVE_BACK) : "memory");
+	return !fault_disarm();
+}
+
 void next_round(struct wire *wire)
 {
 	wire_end(wire);
-	fault_arm();
-	asm volatile("str wzr, [%0]" :: "r"(BOARD_GIVE_BACK) : "memory");
-	if (fault_disarm())
+	if (!give_back())
 		turn_off();
 	begin_stream(wire);
 }

@@ -3,6 +3,7 @@
 An id says architecture, width and kind. Cache sizes are "demux" registers: one id a CSSELR value.
 """
 
+from ccsight.arm64.encodings import ENCODINGS
 from ccsight.arm64.registers import REGISTERS, SELECTORS, Register, ccsidr
 
 #: KVM_REG_ARM64, and the bits of an id that say how many bytes the register has, as a power of two.
@@ -48,40 +49,31 @@ def ccsidr_selector(kvm_id: int) -> int | None:
     return kvm_id & 0xFF if is_ccsidr else None
 
 
-#: What newer kernels list beside the cache registers, by encoding (op0, op1, CRn, CRm, op2): these are
-#: what a register list grows by. Names as in Linux arch/arm64/tools/sysreg.
-_OTHERS = {
-    (3, 0, 2, 0, 3): "TCR2_EL1",
-    (3, 0, 10, 2, 2): "PIRE0_EL1",
-    (3, 0, 10, 2, 3): "PIR_EL1",
-    (3, 0, 10, 2, 4): "POR_EL1",
-    (3, 3, 10, 2, 4): "POR_EL0",
-    (3, 0, 1, 0, 3): "SCTLR2_EL1",
-    (3, 0, 0, 0, 0): "MIDR_EL1",
-    (3, 0, 0, 0, 6): "REVIDR_EL1",
-    (3, 1, 0, 0, 7): "AIDR_EL1",
-    (3, 0, 0, 4, 0): "ID_AA64PFR0_EL1",
-    (3, 0, 0, 4, 1): "ID_AA64PFR1_EL1",
-    (3, 0, 0, 4, 2): "ID_AA64PFR2_EL1",
-    (3, 0, 0, 7, 0): "ID_AA64MMFR0_EL1",
-    (3, 0, 0, 7, 1): "ID_AA64MMFR1_EL1",
-    (3, 0, 0, 7, 3): "ID_AA64MMFR3_EL1",
-    (3, 0, 0, 7, 4): "ID_AA64MMFR4_EL1",
-    (3, 3, 14, 0, 1): "CNTPCT_EL0",
-    (3, 3, 14, 2, 1): "CNTP_CTL_EL0",
-    (3, 3, 14, 2, 2): "CNTP_CVAL_EL0",
-    (3, 3, 0, 0, 7): "DCZID_EL0",
-}
-
 _NAMES = {
     of_register(register): register.name for register in REGISTERS.values() if register.name != "CCSIDR_EL1"
 }
-_NAMES[0x6030_0000_0016_0003] = "KVM_REG_ARM_VENDOR_HYP_BMAP_2"
+#: KVM's own registers (Linux Documentation/virt/kvm/arm/fw-pseudo-registers.rst), and those of which the uapi
+#: header has another encoding than the Arm ARM: KVM_REG_ARM_TIMER_CNT and _CVAL were swapped, and stay so.
+_NAMES |= {
+    0x6030_0000_0014_0000: "KVM_REG_ARM_PSCI_VERSION",
+    0x6030_0000_0014_0001: "KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1",
+    0x6030_0000_0014_0002: "KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2",
+    0x6030_0000_0014_0003: "KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3",
+    0x6030_0000_0016_0000: "KVM_REG_ARM_STD_BMAP",
+    0x6030_0000_0016_0001: "KVM_REG_ARM_STD_HYP_BMAP",
+    0x6030_0000_0016_0002: "KVM_REG_ARM_VENDOR_HYP_BMAP",
+    0x6030_0000_0016_0003: "KVM_REG_ARM_VENDOR_HYP_BMAP_2",
+    0x6030_0000_0013_DF19: "KVM_REG_ARM_TIMER_CTL",
+    0x6030_0000_0013_DF1A: "KVM_REG_ARM_TIMER_CNT",
+    0x6030_0000_0013_DF02: "KVM_REG_ARM_TIMER_CVAL",
+}
+#: What counts on by itself, and so never reads as it was saved.
+COUNTERS = frozenset({0x6030_0000_0013_DF1A, 0x6030_0000_0013_DF01})
 
 
 def known() -> dict[str, int]:
     """Return the ids of all registers that have a name here."""
-    others = {name: of_encoding(encoding) for encoding, name in _OTHERS.items()}
+    others = {name: of_encoding(encoding) for encoding, name in ENCODINGS.items()}
     sizes = {ccsidr(selector): of_ccsidr(selector) for selector in SELECTORS}
     return {name: kvm_id for kvm_id, name in _NAMES.items()} | sizes | others
 
@@ -96,5 +88,5 @@ def name(kvm_id: int) -> str:
     if kvm_id & _KIND_MASK == _ARM64_U64 | _SYSREG:
         op0, op1 = kvm_id >> 14 & 3, kvm_id >> 11 & 7
         crn, crm, op2 = kvm_id >> 7 & 15, kvm_id >> 3 & 15, kvm_id & 7
-        return _OTHERS.get((op0, op1, crn, crm, op2), f"S{op0}_{op1}_C{crn}_C{crm}_{op2}")
+        return ENCODINGS.get((op0, op1, crn, crm, op2), f"S{op0}_{op1}_C{crn}_C{crm}_{op2}")
     return f"{kvm_id:#x}"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, HostLost, WrongKernel
-from ccsight.evidence.model import Cell
 from ccsight.evidence.run import Run
+from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.machines.emulator import PortTaken
 from ccsight.machines.model import Booted, Machine, Report

@@ -13,19 +13,10 @@ from ccsight.campaign.booting import DidNotBoot, Start, Stopwatch, proved
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, InfraError, ProbeError
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import (
-    SCHEMA,
-    Capture,
-    Cell,
-    Declared,
-    KernelFacts,
-    MachineFacts,
-    Substrate,
-    Vantage,
-    View,
-)
+from ccsight.evidence.model import SCHEMA, Capture, Declared, KernelFacts, MachineFacts, Substrate
 from ccsight.evidence.record import to_json
 from ccsight.evidence.run import Run
+from ccsight.evidence.views import Cell, Vantage, View
 from ccsight.kernels.model import Kernel
 from ccsight.machines import console as consoles
 from ccsight.machines import registry, silicon

@@ -10,8 +10,8 @@ from ccsight.campaign.execute import execute
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison
 from ccsight.deadline import Deadline
 from ccsight.errors import EvidenceError, Interrupted, UsageError
-from ccsight.evidence.model import FUZZ_VALUES
 from ccsight.evidence.run import Plan, PlannedKernel, Run, find_run
+from ccsight.evidence.views import FUZZ_VALUES
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.model import Kernel
 from ccsight.machines import registry

@@ -10,9 +10,10 @@ from ccsight.campaign.cell import CellTask
 from ccsight.campaign.pool import OnStage, local_pool, run_task
 from ccsight.checks.verdict import judged
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import Capture, Cell
+from ccsight.evidence.model import Capture
 from ccsight.evidence.record import to_json
 from ccsight.evidence.run import Run
+from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.status import Status
 

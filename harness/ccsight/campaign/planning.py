@@ -7,8 +7,8 @@ import msgspec
 
 from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, LAWS_ON_REQUEST, TRIALS
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import FUZZ_VALUES, Cell
 from ccsight.evidence.run import Plan, PlannedKernel, new_run_id, plan
+from ccsight.evidence.views import FUZZ_VALUES, Cell
 from ccsight.kernels import spec as kernel_specs
 from ccsight.machines.registry import parse
 from ccsight.specs import Spec

@@ -11,7 +11,7 @@ from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, HostLost, NoKvm, ProbeError
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.linux import LinuxGuest
-from ccsight.evidence.model import RegisterList, View, Write
+from ccsight.evidence.views import RegisterList, View, Write
 from ccsight.kernels.model import Kernel
 from ccsight.machines.model import Booted
 from ccsight.probes import features, guests, life, linux, shrink, writing

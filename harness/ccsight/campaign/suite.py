@@ -13,8 +13,8 @@ from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import FUZZ_VALUES
 from ccsight.evidence.run import Run, find_run
+from ccsight.evidence.views import FUZZ_VALUES
 from ccsight.kernels.model import Kernel
 from ccsight.machines import silicon
 from ccsight.store import locked, write_atomically

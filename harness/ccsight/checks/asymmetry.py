@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from ccsight.checks.registry import NotApplicable, NotObserved, law, need, need_reading, need_vcpus
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import CARRIED, MOVED, PINNED, Capture, Reading, Vantage, View, Write
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import CARRIED, MOVED, PINNED, Reading, Vantage, View, Write
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.kvm.hosts import cpu_list, physical
 from ccsight.kvm.known import Difference

@@ -6,7 +6,8 @@ from ccsight.arm64.caches import Layout, effective_idc, geometry, listed, minimu
 from ccsight.arm64.registers import CTR_EL0, ccsidr
 from ccsight.checks.registry import NotObserved, law, need, need_value, need_vcpus
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import FRESH, Capture, Vantage, View, Write
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import FRESH, Vantage, View, Write
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.hosts import physical
 from ccsight.kvm.known import Difference

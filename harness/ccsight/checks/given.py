@@ -6,8 +6,9 @@ from ccsight.arm64.kvm_ids import name as register_name
 from ccsight.arm64.registers import in_short
 from ccsight.checks.registry import NotObserved, need_reading
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import Capture, Reading, Vantage, View
+from ccsight.evidence.model import Capture
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Reading, Vantage, View
 from ccsight.kvm.behaviour import NORMALISED, observed
 from ccsight.kvm.gifts import ASKED, CAPABILITIES, GIFTS, NOTHING, OTHERS, Gift
 from ccsight.kvm.modes import excuse_given, excuse_listed, expected_clidr, says_of

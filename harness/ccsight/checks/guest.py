@@ -17,7 +17,8 @@ from ccsight.checks.registry import (
 from ccsight.evidence import guests
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.guests import AARCH32_GUEST, SELECTORS_GUEST, SETWAY_GUEST
-from ccsight.evidence.model import Capture, Reading, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Reading, Vantage, View
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.kvm.hosts import physical
 from ccsight.kvm.known import Difference

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from ccsight.arm64.caches import Layout
-from ccsight.arm64.registers import REGISTERS, SELECTORS, Field, Register, base_name, ccsidr, in_short
+from ccsight.arm64.registers import SELECTORS, ccsidr, in_short
+from ccsight.checks.fields import differences
 from ccsight.checks.registry import comparison, need, need_reading, need_value, need_vcpus
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import Capture, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Vantage
 from ccsight.kvm.meaning import sentences
 
 _VANTAGES = (Vantage.GUEST, Vantage.GUEST_EL0, Vantage.USERSPACE)
@@ -23,7 +25,7 @@ def fresh_launch(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
     findings = list(_meaning(old, new))
     for vantage in _VANTAGES:
         by_vcpu = {
-            vcpu: tuple(_differences(need(old, vantage, vcpu), need(new, vantage, vcpu))) for vcpu in vcpus
+            vcpu: tuple(differences(need(old, vantage, vcpu), need(new, vantage, vcpu))) for vcpu in vcpus
         }
         findings += _together(vantage, by_vcpu)
     return ("differs" if findings else "same"), tuple(findings)
@@ -51,52 +53,6 @@ def _together(vantage: Vantage, by_vcpu: dict[int, tuple[Finding, ...]]) -> Iter
             )
         if everywhere:
             return
-
-
-def _differences(old: View, new: View) -> Iterator[Finding]:
-    for name in [*old.readings, *(name for name in new.readings if name not in old.readings)]:
-        before, after = old.readings.get(name), new.readings.get(name)
-        if before == after:
-            continue
-        if before and after and before.value is not None and after.value is not None:
-            yield from _fields(name, (before.value, _layout(old)), (after.value, _layout(new)))
-            continue
-        words = [
-            _say(reading.value, reading.problem) if reading else "not read" for reading in (before, after)
-        ]
-        yield Finding(subject=name, said=f"{words[0]} → {words[1]}", before=words[0], after=words[1])
-
-
-def _layout(view: View) -> Layout:
-    return Layout.of(view.value("ID_AA64MMFR2_EL1") or 0)
-
-
-def _say(value: int | None, problem: str) -> str:
-    return problem if value is None else f"{value:#x}"
-
-
-def _fields(name: str, before: tuple[int, Layout], after: tuple[int, Layout]) -> Iterator[Finding]:
-    """Yield each field that differs; where the layouts differ, fields of the same name are compared."""
-    old_fields, new_fields = _named_fields(name, before[1]), _named_fields(name, after[1])
-    for field in old_fields:
-        other = new_fields.get(field)
-        words = old_fields[field].say(before[0]), other.say(after[0]) if other else "–"
-        if words[0] != words[1]:
-            yield Finding(
-                subject=f"{name}.{field}", said=f"{words[0]} → {words[1]}", before=words[0], after=words[1]
-            )
-    stray = [value & ~_register(name, layout).mask for value, layout in (before, after)]
-    if stray[0] != stray[1]:
-        said = f"{stray[0]:#x} → {stray[1]:#x}"
-        yield Finding(subject=f"{name}.RES0", said=said, before=f"{stray[0]:#x}", after=f"{stray[1]:#x}")
-
-
-def _register(name: str, layout: Layout) -> Register:
-    return layout.register if base_name(name) == "CCSIDR_EL1" else REGISTERS[base_name(name)]
-
-
-def _named_fields(name: str, layout: Layout) -> dict[str, Field]:
-    return {field.name: field for field in _register(name, layout).fields}
 
 
 @comparison(

@@ -6,7 +6,8 @@ from ccsight.arm64.caches import Layout, geometry, listed
 from ccsight.arm64.registers import CLIDR_EL1, SELECTORS, ccsidr
 from ccsight.checks.registry import law, need, need_reading, need_value, need_vcpus
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import Capture, Reading, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Reading, Vantage, View
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.hosts import physical
 from ccsight.kvm.known import Difference

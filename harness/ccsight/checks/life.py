@@ -7,7 +7,8 @@ import msgspec
 
 from ccsight.checks.registry import NotObserved, law, need_reading
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import BEFORE, FRESH, Capture, Reading, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import BEFORE, FRESH, Reading, Vantage, View
 from ccsight.kvm.hosts import cpu_list
 from ccsight.kvm.lives import OVERRIDES, SIZES, Life, was_reset
 

@@ -7,7 +7,8 @@ from ccsight.arm64.registers import in_short
 from ccsight.checks.given import gifts_change_nothing, gifts_of
 from ccsight.checks.registry import NotApplicable, NotObserved, agreement, need_reading, need_vcpus
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import LAUNCH, PINNED, Capture, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import LAUNCH, PINNED, Vantage, View
 from ccsight.kvm.behaviour import NATIVE, observed
 from ccsight.kvm.hosts import physical
 from ccsight.kvm.modes import excuse_ids, excuse_value, has_mte

@@ -8,8 +8,9 @@ import msgspec
 from ccsight.arm64.registers import REGISTERS, ccsidr, in_short
 from ccsight.checks.registry import NotApplicable, NotObserved, law, need_reading, need_vcpus
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import LAUNCH, MOVED, PINNED, Capture, Reading, View
+from ccsight.evidence.model import Capture
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import LAUNCH, MOVED, PINNED, Reading, View
 from ccsight.kvm.behaviour import BEHAVIOURS, NATIVE, Behaviour, observed
 from ccsight.kvm.gifts import GIFTS
 from ccsight.kvm.hosts import by_guests, by_userspace, cpu_list, physical, told_lists

@@ -13,7 +13,8 @@ from ccsight.arm64.suggest import nearest
 from ccsight.errors import CcsightError, InfraError, UsageError
 from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case, Finding, PlannedCase, unjudged
-from ccsight.evidence.model import Capture, Reading, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Reading, Vantage, View
 from ccsight.status import Status, summarise
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from ccsight.arm64.registers import REGISTERS, base_name, in_short
 from ccsight.checks.registry import NotObserved, law, need_vcpus
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import Capture, Write
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Write
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.deviations import Deviation, deviations, size
 from ccsight.kvm.written import Written, written

@@ -14,7 +14,7 @@ from ccsight.cli.options import (
     silicon_option,
     verbose_option,
 )
-from ccsight.evidence.model import FUZZ_VALUES
+from ccsight.evidence.views import FUZZ_VALUES
 
 
 @click.command()

@@ -16,7 +16,7 @@ from ccsight.cli.options import (
     verbose_option,
 )
 from ccsight.errors import UsageError
-from ccsight.evidence.model import FUZZ_VALUES
+from ccsight.evidence.views import FUZZ_VALUES
 
 
 @click.command()

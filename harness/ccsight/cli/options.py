@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ccsight.evidence.model import FUZZ_MOST, FUZZ_VALUES
+from ccsight.evidence.views import FUZZ_MOST, FUZZ_VALUES
 
 out_option = click.option(
     "--out",

@@ -6,8 +6,8 @@ Blame needs it: a machine that is broken, or slow, lets no kernel come up.
 from enum import StrEnum
 
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import Cell
 from ccsight.evidence.record import Record
+from ccsight.evidence.views import Cell
 
 
 class End(StrEnum):

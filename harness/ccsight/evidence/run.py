@@ -26,8 +26,9 @@ from ccsight.errors import EvidenceError, UsageError
 from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import FUZZ_VALUES, READABLE, SCHEMA, BuildFacts, Capture, Cell, Package
+from ccsight.evidence.model import READABLE, SCHEMA, BuildFacts, Capture, Package
 from ccsight.evidence.record import Record, T, from_json, to_json, to_json_line
+from ccsight.evidence.views import FUZZ_VALUES, Cell
 from ccsight.store import explain, write_atomically
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ccsight.arm64.caches import listed
 from ccsight.arm64.registers import SELECTORS
-from ccsight.evidence.model import Evidence
+from ccsight.evidence.views import Evidence
 from ccsight.kvm import known, known_guests, model, writes
 from ccsight.kvm.hosts import told_lists
 from ccsight.kvm.known import Difference, Known

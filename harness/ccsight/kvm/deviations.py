@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ccsight.arm64.registers import base_name
-from ccsight.evidence.model import Reading, Write
+from ccsight.evidence.views import Reading, Write
 from ccsight.kvm.behaviour import Behaviour
 from ccsight.kvm.writes import moves, shown, stays
 from ccsight.kvm.written import Written, stands_for

@@ -10,7 +10,8 @@ from dataclasses import replace
 from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.arm64.parts import core_name
 from ccsight.arm64.registers import REGISTERS
-from ccsight.evidence.model import LAUNCH, PINNED, Capture, Evidence, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import LAUNCH, PINNED, Evidence, Vantage, View
 from ccsight.kvm.physical import Physical, PhysicalCpu
 
 

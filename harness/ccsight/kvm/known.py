@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ccsight.arm64.caches import effective_idc, listed
 from ccsight.arm64.registers import CTR_EL0, SELECTORS, base_name, ccsidr
-from ccsight.evidence.model import Vantage, View, Write
+from ccsight.evidence.views import Vantage, View, Write
 from ccsight.kvm.model import GUESTS, native, trapped_size
 from ccsight.kvm.physical import Physical
 from ccsight.kvm.sanitised import sanitised_ctr

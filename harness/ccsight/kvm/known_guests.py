@@ -7,7 +7,7 @@ beside it or at launch, and for a selector that did not come back it is ``other`
 from ccsight.arm64.caches import Layout, listed
 from ccsight.arm64.registers import ccsidr
 from ccsight.evidence.guests import WRITTEN, selected
-from ccsight.evidence.model import Vantage
+from ccsight.evidence.views import Vantage
 from ccsight.kvm.known import Difference, Known, is_sanitised
 from ccsight.kvm.model import trapped_size
 

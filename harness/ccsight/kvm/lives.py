@@ -7,7 +7,7 @@ after the other; behind each of them userspace and the guest look at every vCPU.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ccsight.evidence.model import BEFORE, LIFE, Vantage
+from ccsight.evidence.views import BEFORE, LIFE, Vantage
 
 #: How many vCPUs the VMs are made with.
 SIZES = (1, 2, 8)

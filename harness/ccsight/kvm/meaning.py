@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ccsight.arm64.caches import Geometry, Layout, effective_idc, geometry, human_size, listed
 from ccsight.arm64.registers import CLIDR_EL1, CTR_EL0, ID_AA64MMFR2_EL1, ccsidr
-from ccsight.evidence.model import View
+from ccsight.evidence.views import View
 
 
 def caches(view: View) -> dict[str, Geometry | None]:

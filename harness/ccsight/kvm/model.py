@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ccsight.arm64.caches import Side, listed, minimum_line
 from ccsight.arm64.registers import CLIDR_EL1, CTR_EL0, ID_AA64MMFR2_EL1, SELECTORS, ccsidr
-from ccsight.evidence.model import Reading, Vantage, View
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Reading, Vantage, View
 from ccsight.kvm.gifts import MTE, Gift, gift
 from ccsight.kvm.physical import Physical
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ccsight.arm64 import kvm_ids
 from ccsight.arm64.kvm_id_parts import parts
 from ccsight.arm64.registers import CLIDR_EL1, ID_AA64MMFR2_EL1
-from ccsight.evidence.model import Capture, Reading
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Reading
 from ccsight.kvm.gifts import EL2, MTE, Gift
 from ccsight.kvm.model import tags_shifted_as_int
 

@@ -6,7 +6,7 @@ guests/vmm/pairs.c has the same rule.
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from ccsight.evidence.model import Reading, View
+from ccsight.evidence.views import Reading, View
 
 #: From as many CPUs values are carried at most: the first of each kind, by what userspace reads there.
 REPRESENTATIVES = 8

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from ccsight.arm64.registers import ID_AA64MMFR2_EL1
-from ccsight.evidence.model import View
+from ccsight.evidence.views import View
 from ccsight.kvm.sanitised import first_mismatch, sanitised_ctr
 
 #: What the kernel's log says where ARM64_MISMATCHED_CACHE_TYPE is set, and where ARM64_HAS_EVT is

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from ccsight.arm64 import kvm_ids
 from ccsight.arm64.caches import Layout, Side, effective_idc, geometry, minimum_line
 from ccsight.arm64.registers import CTR_EL0, ID_AA64MMFR2_EL1, SELECTORS, base_name
-from ccsight.evidence.model import RAN, UNINITIALISED, UNREADABLE, Reading, Vantage, Write
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import RAN, UNINITIALISED, UNREADABLE, Reading, Vantage, Write
 from ccsight.kvm.written import LOWERABLE, POLICY, VIPT, Written, changed_fields, is_lowered, stands_for
 
 #: The answers that are right; none where that is not known.

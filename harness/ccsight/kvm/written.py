@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ccsight.arm64 import kvm_ids
 from ccsight.arm64.registers import CTR_EL0, ID_AA64MMFR2_EL1, Register
-from ccsight.evidence.model import (
+from ccsight.evidence.views import (
     LAUNCH,
     PINNED,
     RAN,

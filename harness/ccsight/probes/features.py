@@ -13,7 +13,7 @@ from ccsight.arm64.registers import ccsidr
 from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
 from ccsight.evidence.guests import TND, selected
-from ccsight.evidence.model import Reading, RegisterList, Vantage, View
+from ccsight.evidence.views import Reading, RegisterList, Vantage, View
 from ccsight.kvm.gifts import ASKED, CAPABILITIES, NOTHING, OTHERS, Gift
 from ccsight.probes.outcome import GIVEN_BACK, Checked, Given, Got, GotId, Initialised, Listed, Ran
 from ccsight.probes.runner import Probe

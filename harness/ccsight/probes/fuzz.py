@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ccsight.arm64.registers import REGISTERS, SELECTORS, Register, base_name, ccsidr
-from ccsight.evidence.model import FUZZ_VALUES, FUZZED, View
+from ccsight.evidence.views import FUZZ_VALUES, FUZZED, View
 from ccsight.probes.writes import Attempt, Trial
 
 #: Every register as often as all sizes together, and one size that no cache has.

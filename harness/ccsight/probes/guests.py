@@ -13,8 +13,8 @@ from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
 from ccsight.evidence import guests as names
 from ccsight.evidence.guests import AARCH32_GUEST, SELECTORS_GUEST, SETWAY_GUEST, TOO_LONG
-from ccsight.evidence.model import Reading, Vantage, View
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Reading, Vantage, View
 from ccsight.probes.outcome import GIVEN_BACK, OFF, Initialised, Ran
 from ccsight.probes.runner import Probe
 from ccsight.probes.script import EL1_32BIT, Results, Script, Step

@@ -12,7 +12,7 @@ from ccsight.arm64.caches import listed
 from ccsight.arm64.registers import ccsidr
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, ProbeError
-from ccsight.evidence.model import HOST, Reading, Vantage, View
+from ccsight.evidence.views import HOST, Reading, Vantage, View
 from ccsight.machines.model import Host
 from ccsight.probes.stream import STREAM_MAX, Line, Stream, refuse
 

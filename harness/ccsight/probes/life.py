@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import BEFORE, FRESH, Reading, Vantage, View, Write
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import BEFORE, FRESH, Reading, Vantage, View, Write
 from ccsight.kvm.lives import BESIDE, SIZES, Life, overrides
 from ccsight.probes.outcome import GIVEN_BACK, PARKED, RESET, Got, Initialised, Ran, Wrote
 from ccsight.probes.runner import Probe

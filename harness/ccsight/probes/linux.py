@@ -21,8 +21,8 @@ from ccsight.arm64.registers import CLIDR_EL1, CTR_EL0, ccsidr
 from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
 from ccsight.evidence.linux import CLIDR, OVERRIDE, SYSFS, Leaf, LinuxGuest
-from ccsight.evidence.model import Vantage, View
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Vantage, View
 from ccsight.machines import cpio
 from ccsight.probes import build, linux_stream
 from ccsight.probes.linux_tree import linux_tree

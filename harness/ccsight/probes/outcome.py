@@ -6,8 +6,8 @@ Complete or not at all: every register that a step reads, every line that belong
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ccsight.evidence.model import Reading
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Reading
 from ccsight.probes.stream import Line
 from ccsight.probes.sweep import regs_readings
 from ccsight.probes.views import READINGS, guest_body, guest_stream, userspace_reading
@@ -91,6 +91,19 @@ class Ran:
     el0: dict[str, Reading]
     values: tuple[Hex, ...]
     said: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What did not arrive of a state that was restored, by vCPU and id.
+
+    ``unlisted`` are those that KVM_GET_REG_LIST lacks here, ``refused`` has the errno of KVM_SET_ONE_REG, and
+    ``differs`` what KVM_GET_ONE_REG says afterwards of those that do not read as they were saved.
+    """
+
+    unlisted: frozenset[tuple[int, int]]
+    refused: dict[tuple[int, int], str]
+    differs: dict[tuple[int, int], Reading]
 
 
 @dataclass(frozen=True)
@@ -190,6 +203,26 @@ def wrote(block: Block) -> Wrote:
             line.refuse("is about a register that nobody looks at, or about one twice")
         moved[name] = userspace_reading(line, "value")
     return Wrote(block.result.errno() if problem else "", userspace_reading(block.result, "after"), moved)
+
+
+def arrived(block: Block) -> Arrived:
+    """Read ``restore``."""
+    block.keys()
+    unlisted: set[tuple[int, int]] = set()
+    refused: dict[tuple[int, int], str] = {}
+    differs: dict[tuple[int, int], Reading] = {}
+    for line in block.of("unlisted", "refused", "differs"):
+        place = line.count("vcpu"), line.hex("id")
+        if line.kind == "unlisted":
+            line.keys("vcpu", "id")
+            unlisted.add(place)
+        elif line.kind == "refused":
+            line.keys("vcpu", "id", "errno")
+            refused[place] = line.errno()
+        else:
+            line.keys("vcpu", "id", "value")
+            differs[place] = userspace_reading(line, "value")
+    return Arrived(frozenset(unlisted), refused, differs)
 
 
 def ran(block: Block, vcpu: int, program: str) -> Ran:

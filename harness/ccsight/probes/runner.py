@@ -15,7 +15,7 @@ from tempfile import NamedTemporaryFile
 
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, InfraError, ProbeError
-from ccsight.evidence.model import View
+from ccsight.evidence.views import View
 from ccsight.machines.model import Host
 from ccsight.probes import hardware
 from ccsight.probes import script as scripts
@@ -58,7 +58,7 @@ class Probe:
 
         Raises NoKvm when /dev/kvm cannot be opened, ProbeError when not everything was observed.
         """
-        return observed(self._run(["view", self._path(VIEW_GUEST), str(_GUEST_SECONDS)], deadline))
+        return observed(self._run(["view", self.path(VIEW_GUEST), str(_GUEST_SECONDS)], deadline))
 
     def hardware(self, module: Path, deadline: Deadline) -> tuple[View, ...]:
         """Return what each physical CPU says in the host's kernel, which takes ``module`` in meanwhile.
@@ -66,22 +66,22 @@ class Probe:
         Raises ProbeError when the kernel refuses it, or not everything was observed.
         """
         self.programs[module.name] = hashlib.sha256(module.read_bytes()).hexdigest()
-        raw = hardware.fetched(self.host, module, self._path(module.name), deadline)
+        raw = hardware.fetched(self.host, module, self.path(module.name), deadline)
         self.keep("hardware.stream", raw)
         return hardware.views(parse(raw, module.stem))
 
     def sweep(self, deadline: Deadline) -> Swept:
         """Return what was seen and written on each physical CPU. Raises as ``observe`` does."""
-        return swept(self._run(["sweep", self._path(SWEEP_GUEST), str(_GUEST_SECONDS)], deadline))
+        return swept(self._run(["sweep", self.path(SWEEP_GUEST), str(_GUEST_SECONDS)], deadline))
 
     def script(self, name: str, script: scripts.Script, deadline: Deadline) -> scripts.Results:
         """Return what came of each step of a script; ``name`` is what its stream is kept under.
 
         Raises as ``observe`` does.
         """
-        place = self._path(_SCRIPT)
+        place = self.path(_SCRIPT)
         with NamedTemporaryFile("w") as file:
-            file.write(script.text(self._path("")))
+            file.write(script.text(self.path("")))
             file.flush()
             self.host.push(Path(file.name), place, deadline, mode=0o600)
         return scripts.results(self._run(["script", place, str(_GUEST_SECONDS)], deadline, name), script)
@@ -95,12 +95,12 @@ class Probe:
 
         The first three of ``arguments`` are names of files that ``lay`` has put beside the programs.
         """
-        files = [self._path(file) for file in arguments[:3]]
+        files = [self.path(file) for file in arguments[:3]]
         return self._run(["linux", *files, *arguments[3:]], deadline, name)
 
     def lay(self, bundle: Path, deadline: Deadline) -> None:
         """Lay out a tar archive, packed with gzip, beside the programs."""
-        place = self._path(bundle.name)
+        place = self.path(bundle.name)
         self.host.push(bundle, place, deadline, mode=0o600)
         words = 'gunzip -c "$0" | tar -xf - -C "$1" && rm "$0"'
         done = self.host.run(["sh", "-c", words, place, self.place], deadline)
@@ -111,11 +111,12 @@ class Probe:
                 next_step="it needs gunzip, tar, and room in /tmp",
             )
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """Return where a file lies, or shall lie, beside the probe."""
         return f"{self.place}/{name}"
 
     def _run(self, arguments: list[str], deadline: Deadline, name: str = "") -> Stream:
-        done = self.host.run([self._path(PROBE), *arguments], deadline, limit=STREAM_MAX)
+        done = self.host.run([self.path(PROBE), *arguments], deadline, limit=STREAM_MAX)
         self.keep(f"{name or arguments[0]}.stream", done.stdout)
         source = f"{PROBE} {arguments[0]} {name}".strip()
         if done.returncode == _KILLED:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
+from ccsight.evidence.migrations import Way
 from ccsight.probes import outcome
 from ccsight.probes.outcome import Block, Checked, Did, Given, Got, GotId, Initialised, Listed, Ran, Wrote
 from ccsight.probes.stream import Line, Stream, refuse
@@ -39,11 +40,11 @@ class Step(Generic[T]):
     number: int
     words: tuple[str, ...]
     read: Callable[[Block], T]
-    image: str = ""
+    file: str = ""
 
     def text(self, prefix: str) -> str:
-        """Return the step as ccprobe reads it; image files lie under their names behind ``prefix``."""
-        return " ".join((*self.words, prefix + self.image) if self.image else self.words)
+        """Return the step as ccprobe reads it; files lie under their names behind ``prefix``."""
+        return " ".join((*self.words, prefix + self.file) if self.file else self.words)
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ class Script:
     _guests: dict[int, str] = field(default_factory=dict)  #: which guest was loaded, by slot
 
     def text(self, prefix: str = "") -> str:
-        """Return the script as ccprobe reads it; image files lie under their names behind ``prefix``."""
+        """Return the script as ccprobe reads it; files lie under their names behind ``prefix``."""
         return "".join(f"{step.text(prefix)}\n" for step in self.steps)
 
     @property
     def images(self) -> tuple[str, ...]:
         """The image files that are needed, each once."""
-        return tuple(dict.fromkeys(step.image for step in self.steps if step.image))
+        return tuple(dict.fromkeys(step.file for step in self.steps if step.words[0] == "load"))
 
     def vm(self, vcpus: int, slot: int = 0) -> Step[Did]:
         """Create a VM with memory and so many vCPUs, none of them initialised."""
@@ -108,7 +109,11 @@ class Script:
     def load(self, guest: str, slot: int = 0) -> Step[Did]:
         """Put a bare guest into the VM's memory: ``sweep``."""
         self._guests[slot] = guest
-        return self._add(outcome.did, "load", slot, image=f"{guest}.img")
+        return self._add(outcome.did, "load", slot, file=f"{guest}.img")
+
+    def expect(self, guest: str, slot: int = 0) -> None:
+        """Say which bare guest a state that was restored holds: its runs are read as that guest's."""
+        self._guests[slot] = guest
 
     def start(self, vcpu: int, slot: int = 0) -> Step[Did]:
         """Let a vCPU begin at the guest's entry, and power it on."""
@@ -134,6 +139,14 @@ class Script:
         """Tell KVM to take the value from an address where nothing is."""
         return self._add(outcome.wrote, "setbad", slot, vcpu, f"{kvm_id:#x}")
 
+    def save(self, file: str, slot: int = 0) -> Step[Did]:
+        """Save the VM, its registers and its memory, to a file beside the probe."""
+        return self._add(outcome.did, "save", slot, file=file)
+
+    def restore(self, file: str, way: Way, slot: int = 0) -> Step[outcome.Arrived]:
+        """Restore a state into a VM of as many vCPUs, all initialised; see ``Way`` for what is set how."""
+        return self._add(outcome.arrived, "restore", slot, list(Way).index(way), file=file)
+
     def pin(self, cpu: int) -> Step[Did]:
         """Take the thread to a physical CPU."""
         return self._add(outcome.did, "pin", cpu)
@@ -147,8 +160,8 @@ class Script:
         read = partial(outcome.ran, vcpu=vcpu, program=self._guests.get(slot, ""))
         return self._add(read, "run", slot, vcpu, f"{command:#x}")
 
-    def _add(self, read: Callable[[Block], T], what: str, *arguments: int | str, image: str = "") -> Step[T]:
-        step = Step(len(self.steps) + 1, (what, *map(str, arguments)), read, image)
+    def _add(self, read: Callable[[Block], T], what: str, *arguments: int | str, file: str = "") -> Step[T]:
+        step = Step(len(self.steps) + 1, (what, *map(str, arguments)), read, file)
         self.steps.append(step)
         return step
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import FUZZED, SHRUNK, Evidence, Write
+from ccsight.evidence.views import FUZZED, SHRUNK, Evidence, Write
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.kvm.deviations import Deviation, counter_examples, deviations
 from ccsight.kvm.written import Written, written

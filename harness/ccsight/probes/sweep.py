@@ -7,7 +7,7 @@ of the writes that follow from what was read. What a difference between CPUs mea
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ccsight.evidence.model import CARRIED, MOVED, PINNED, Reading, Vantage, View, Write
+from ccsight.evidence.views import CARRIED, MOVED, PINNED, Reading, Vantage, View, Write
 from ccsight.kvm.pairs import carried
 from ccsight.probes.stream import Line, Stream, refuse
 from ccsight.probes.views import (

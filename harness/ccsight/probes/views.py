@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ccsight.arm64.registers import SELECTORS, ccsidr
 from ccsight.errors import NoKvm
-from ccsight.evidence.model import LAUNCH, Reading, RegisterList, Vantage, View
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import LAUNCH, Reading, RegisterList, Vantage, View
 from ccsight.probes.identity import kvm_problem
 from ccsight.probes.stream import Line, Stream, parse, refuse
 

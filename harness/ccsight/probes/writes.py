@@ -18,7 +18,7 @@ from ccsight.arm64.registers import (
     base_name,
     ccsidr,
 )
-from ccsight.evidence.model import FRESH, RAN, UNINITIALISED, UNREADABLE, View
+from ccsight.evidence.views import FRESH, RAN, UNINITIALISED, UNREADABLE, View
 
 #: What some kernels let a VM have less of until it has run (Linux 2843cae26644, v6.11; 6.12: ID_WRITABLE()).
 _LOWERABLE = {

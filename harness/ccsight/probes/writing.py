@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import PINNED, RAN, UNINITIALISED, UNREADABLE, Vantage, View, Write
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import PINNED, RAN, UNINITIALISED, UNREADABLE, Vantage, View, Write
 from ccsight.kvm.written import PROGRAM
 from ccsight.probes import fuzz
 from ccsight.probes.outcome import Ran, Wrote

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from ccsight.arm64.caches import Layout, geometry, listed
 from ccsight.arm64.registers import base_name, ccsidr, in_short
-from ccsight.evidence.model import CARRIED, HOST, MOVED, PINNED, Capture, Reading, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import CARRIED, HOST, MOVED, PINNED, Reading, Vantage, View
 from ccsight.kvm.hosts import cpu_list, physical, whole
 from ccsight.kvm.meaning import describe
 from ccsight.kvm.physical import PhysicalCpu

@@ -10,7 +10,7 @@ from math import log2
 
 from ccsight.arm64.caches import Geometry, Side, human_size, listed
 from ccsight.arm64.registers import CLIDR_EL1
-from ccsight.evidence.model import View
+from ccsight.evidence.views import View
 from ccsight.kvm.meaning import caches, describe
 
 WIDTH = 340.0

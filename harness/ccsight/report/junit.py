@@ -15,7 +15,7 @@ from junitparser import Error, Failure, Skipped
 from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 
 from ccsight.evidence.cases import Case, Finding
-from ccsight.evidence.model import slug
+from ccsight.evidence.views import slug
 from ccsight.report.model import Result
 from ccsight.report.printable import printable
 from ccsight.report.wording import gathered, title, unexplained

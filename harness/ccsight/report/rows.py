@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ccsight.arm64.caches import Layout, geometry, listed
 from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.arm64.registers import REGISTERS, SELECTORS, base_name, ccsidr
-from ccsight.evidence.model import Capture, Reading, Vantage
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Reading, Vantage
 from ccsight.kvm.hosts import cpu_list
 from ccsight.kvm.meaning import describe
 from ccsight.report.decoded import brief

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ccsight.arm64.caches import Layout
-from ccsight.evidence.model import Capture, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Vantage, View
 from ccsight.kvm.hosts import cpu_list
 from ccsight.report.decoded import Decoded, decode_reading
 

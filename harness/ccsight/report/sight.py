@@ -2,7 +2,8 @@
 
 from ccsight.arm64.caches import Layout, listed
 from ccsight.arm64.registers import ccsidr
-from ccsight.evidence.model import Capture, Reading, Vantage, View
+from ccsight.evidence.model import Capture
+from ccsight.evidence.views import Reading, Vantage, View
 from ccsight.kvm.hosts import whole
 
 #: What the silicon table makes a CPU say: a source beside the vantages, which nobody observed.

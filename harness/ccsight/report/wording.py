@@ -9,8 +9,9 @@ from ccsight.arm64.registers import in_short
 from ccsight.checks import AGREEMENTS, named
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import Case, Finding
-from ccsight.evidence.model import Capture, Cell
+from ccsight.evidence.model import Capture
 from ccsight.evidence.run import Plan, PlannedKernel
+from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.report.model import Result
 from ccsight.status import Status

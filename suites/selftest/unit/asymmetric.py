@@ -6,22 +6,9 @@ import msgspec
 from recorded import STREAMS, capture, lived, odd, writes
 
 from ccsight.arm64.kvm_ids import of_ccsidr
-from ccsight.evidence.model import (
-    CARRIED,
-    FRESH,
-    HOST,
-    LAUNCH,
-    MOVED,
-    PINNED,
-    Capture,
-    Cpu,
-    Declared,
-    Reading,
-    Vantage,
-    View,
-    Write,
-)
+from ccsight.evidence.model import Capture, Cpu, Declared
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import CARRIED, FRESH, HOST, LAUNCH, MOVED, PINNED, Reading, Vantage, View, Write
 from ccsight.kvm.pairs import carried
 from ccsight.kvm.written import PROGRAM
 from ccsight.probes import sweep

@@ -6,21 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from ccsight.evidence.model import (
-    LAUNCH,
-    SCHEMA,
-    Capture,
-    Cell,
-    Console,
-    KernelFacts,
-    MachineFacts,
-    Reading,
-    Substrate,
-    Vantage,
-    View,
-    Write,
-)
+from ccsight.evidence.model import SCHEMA, Capture, Console, KernelFacts, MachineFacts, Substrate
 from ccsight.evidence.record import Hex, from_json
+from ccsight.evidence.views import LAUNCH, Cell, Reading, Vantage, View, Write
 from ccsight.kvm.lives import SIZES, Life
 from ccsight.probes import guests, life
 from ccsight.probes.identity import identity

@@ -10,8 +10,9 @@ from ccsight.checks import COMPARISONS, LAWS
 from ccsight.checks.verdict import judged
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import Capture, Cell, Package, Vantage
+from ccsight.evidence.model import Capture, Package
 from ccsight.evidence.run import Plan, PlannedKernel, plan
+from ccsight.evidence.views import Cell, Vantage
 from ccsight.report.model import Result
 from ccsight.status import Status
 

@@ -4,8 +4,9 @@ import msgspec
 from alike import images, unlike
 from recorded import capture
 
-from ccsight.evidence.model import Cell, Console, Substrate
+from ccsight.evidence.model import Console, Substrate
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Cell
 
 ONE = capture("neoverse-n1", "6.12")
 

@@ -9,8 +9,8 @@ from recorded import STREAMS
 
 from ccsight.campaign import booting, cell
 from ccsight.errors import BootError, ProbeError, WrongKernel
-from ccsight.evidence.model import Vantage
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Vantage
 from ccsight.kernels.model import Kernel
 from ccsight.kernels.spec import parse
 from ccsight.machines.local import LocalHost

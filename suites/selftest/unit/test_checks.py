@@ -8,7 +8,7 @@ from recorded import MODELS, SERIES, bent, capture, without
 from ccsight.checks import COMPARISONS, LAWS, judge, named
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import Vantage
+from ccsight.evidence.views import Vantage
 from ccsight.kvm.behaviour import NATIVE, NORMALISED, UNKNOWN, observed
 from ccsight.status import Status
 

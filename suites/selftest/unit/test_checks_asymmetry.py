@@ -21,8 +21,8 @@ from recorded import MODELS, SERIES, bent, capture
 
 from ccsight.checks import LAWS, judge
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import CARRIED, MOVED, PINNED, Reading, Vantage, View
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import CARRIED, MOVED, PINNED, Reading, Vantage, View
 from ccsight.kvm.behaviour import NATIVE, NORMALISED, observed
 from ccsight.kvm.hosts import cpu_list, physical
 from ccsight.kvm.model import fabricated_clidr, fabricated_size, native

@@ -7,8 +7,8 @@ from recorded import MODELS, SERIES, capture
 from ccsight.arm64.registers import CTR_EL0
 from ccsight.checks import judge
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import FRESH, Reading
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import FRESH, Reading
 from ccsight.kvm.written import PROGRAM
 from ccsight.status import Status
 

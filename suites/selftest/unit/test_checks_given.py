@@ -9,8 +9,8 @@ from ccsight.arm64.registers import CLIDR_EL1
 from ccsight.campaign.planning import twins
 from ccsight.checks import judge
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import Reading, Vantage
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Reading, Vantage
 from ccsight.kvm.gifts import ASKED, NOTHING, gift
 from ccsight.kvm.model import fabricated_clidr, tags_shifted_as_int
 from ccsight.kvm.modes import excuse_given, excuse_listed, expected_clidr

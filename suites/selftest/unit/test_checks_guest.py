@@ -8,8 +8,8 @@ from test_checks import held, verdict
 
 from ccsight.arm64 import kvm_ids
 from ccsight.evidence.guests import AARCH32_GUEST, SELECTORS_GUEST, SETWAY_GUEST, TOO_LONG
-from ccsight.evidence.model import Reading, Vantage
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Reading, Vantage
 from ccsight.status import Status
 
 EL1, EL0, AARCH32 = Vantage.GUEST, Vantage.GUEST_EL0, Vantage.GUEST_AARCH32

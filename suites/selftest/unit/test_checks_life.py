@@ -6,8 +6,8 @@ from recorded import MODELS, SERIES, capture
 
 from ccsight.checks import judge
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import BEFORE, FRESH, LIFE, Reading, Vantage
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import BEFORE, FRESH, LIFE, Reading, Vantage
 from ccsight.kvm.lives import OVERRIDES, SIZES, Life, overrides, was_reset
 from ccsight.status import Status
 

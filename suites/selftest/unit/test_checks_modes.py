@@ -14,9 +14,9 @@ from ccsight.arm64.kvm_ids import of_encoding
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison, twins
 from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, judge
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import LAUNCH, Vantage
 from ccsight.evidence.record import Hex, to_json
 from ccsight.evidence.run import Run
+from ccsight.evidence.views import LAUNCH, Vantage
 from ccsight.machines.console import observed
 from ccsight.report import as_json, console, html, junit, terminal
 from ccsight.report.model import Result

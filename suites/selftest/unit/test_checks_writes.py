@@ -8,8 +8,8 @@ from ccsight.arm64.kvm_ids import of_reading
 from ccsight.arm64.registers import CTR_EL0, ID_AA64MMFR2_EL1
 from ccsight.checks import judge
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import FRESH, FUZZED, RAN, UNINITIALISED, UNREADABLE, Reading
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import FRESH, FUZZED, RAN, UNINITIALISED, UNREADABLE, Reading
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.written import PROGRAM, written
 from ccsight.status import Status

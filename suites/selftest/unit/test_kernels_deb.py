@@ -148,6 +148,46 @@ def test_lists_are_read_again_when_a_package_has_gone(archive: Archive, server: 
     assert get("deb:6.1").release == "6.1.0-6-arm64"
 
 
+def test_one_that_is_listed_but_not_there_is_passed_over_and_said_each_time(
+    archive: Archive, server: Server
+) -> None:
+    archive.old_kernel("stable", number=5)
+    for number in (6, 7):
+        archive.old_kernel("stable", number=number).unlink()
+    archive.publish()
+    for _ in range(2):
+        told: list[str] = []
+        kernel = resolve("deb:6.1", Deadline(20), told.append)
+        assert kernel.release == "6.1.0-5-arm64"
+        assert told[-1] == "using 6.1.5-1: the archive lists 6.1.7-1 and others, but does not have the files"
+    assert [path.rpartition("_6.1.")[2] for path, _ in server.debs()] == ["5-1_arm64.deb"]
+    assert sum(path.endswith("/Packages") for path, _ in server.requests) == 1
+    assert [(each.version, each.cached) for each in available(Deadline(20), quiet)] == [("6.1.5-1", True)]
+
+
+def test_a_pinned_one_is_never_another(archive: Archive, server: Server) -> None:
+    archive.old_kernel("stable", number=5)
+    archive.old_kernel("stable", number=6).unlink()
+    archive.publish()
+    with pytest.raises(ArchiveError) as caught:
+        get("deb:6.1=6.1.6-1")
+    assert "lists linux-image-6.1.0-6-arm64 6.1.6-1, but does not have it" in caught.value.fact
+
+
+def test_old_lists_are_read_again_before_a_kernel_is_passed_over(
+    archive: Archive, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.old_kernel("stable", number=5)
+    gone = archive.old_kernel("stable", number=6)
+    archive.publish()
+    available(Deadline(20), quiet)
+    gone.unlink()
+    archive.old_kernel("stable", number=7)
+    archive.publish()
+    monkeypatch.setattr("ccsight.kernels.deb._FRESH", 0.0)
+    assert get("deb:6.1").release == "6.1.0-7-arm64"
+
+
 def test_a_pinned_kernel_stays_when_the_archive_moves_on(archive: Archive, server: Server) -> None:
     archive.old_kernel("stable", number=5)
     archive.publish()

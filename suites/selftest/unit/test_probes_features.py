@@ -5,7 +5,7 @@ from given import MTE, NESTED, gave
 from streams import edited, replaced
 
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import Reading, Vantage
+from ccsight.evidence.views import Reading, Vantage
 from ccsight.kvm.gifts import ASKED, CAPABILITIES, GIFTS, gift
 from ccsight.probes import features
 from ccsight.probes.script import Results

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ToolMissing
-from ccsight.evidence.model import PINNED, Reading, Vantage, View
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import PINNED, Reading, Vantage, View
 from ccsight.kvm import pairs
 from ccsight.paths import data_dir
 from ccsight.probes import build

@@ -8,7 +8,7 @@ from streams import edited, inserted, recorded, replaced, without
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import HOST, Vantage
+from ccsight.evidence.views import HOST, Vantage
 from ccsight.probes.hardware import READINGS, views
 from ccsight.probes.runner import Probe
 from ccsight.probes.stream import parse

@@ -7,7 +7,7 @@ from recorded import STREAMS
 from streams import edited, replaced
 
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import FRESH
+from ccsight.evidence.views import FRESH
 from ccsight.kvm.lives import MOST, OVERRIDES, SIZES, Life
 from ccsight.probes import life
 from ccsight.probes.script import VCPUS_MAX, results

@@ -8,7 +8,7 @@ from recorded import capture
 
 from ccsight.errors import NoKvm, ProbeError
 from ccsight.evidence.linux import CLIDR, OFF, OVERRIDE, SYSFS, Leaf
-from ccsight.evidence.model import Vantage
+from ccsight.evidence.views import Vantage
 from ccsight.probes.flat_tree import Node, blob
 from ccsight.probes.linux import clidr_of, leaves_of, ways
 from ccsight.probes.linux_stream import host_leaves, told

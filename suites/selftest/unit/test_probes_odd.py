@@ -7,7 +7,7 @@ from streams import edited, inserted, recorded, replaced, without
 from ccsight.arm64.caches import listed
 from ccsight.errors import ProbeError
 from ccsight.evidence import guests as names
-from ccsight.evidence.model import Reading, Vantage
+from ccsight.evidence.views import Reading, Vantage
 from ccsight.probes import guests
 from ccsight.probes.script import results
 from ccsight.probes.stream import parse

@@ -4,7 +4,7 @@ import pytest
 
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.errors import NoKvm, ProbeError
-from ccsight.evidence.model import Reading
+from ccsight.evidence.views import Reading
 from ccsight.probes.outcome import Did, Got, GotId, Initialised, Listed, Wrote
 from ccsight.probes.script import EL1_32BIT, Script, results
 from ccsight.probes.stream import parse

@@ -11,8 +11,8 @@ from ccsight.checks import judge
 from ccsight.deadline import Deadline
 from ccsight.errors import HostLost
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.model import FUZZED, SHRUNK, Reading
 from ccsight.evidence.record import Hex
+from ccsight.evidence.views import FUZZED, SHRUNK, Reading
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.deviations import counter_examples
 from ccsight.kvm.written import PROGRAM, written

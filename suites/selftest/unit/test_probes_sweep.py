@@ -7,7 +7,7 @@ import pytest
 from streams import CELLS, edited, inserted, recorded, replaced, without
 
 from ccsight.errors import NoKvm, ProbeError
-from ccsight.evidence.model import CARRIED, MOVED, PINNED, Reading, Vantage
+from ccsight.evidence.views import CARRIED, MOVED, PINNED, Reading, Vantage
 from ccsight.probes.stream import LINES_MAX, parse
 from ccsight.probes.sweep import round_readings, swept
 from ccsight.probes.views import READINGS, READINGS_EL0, observed

@@ -9,7 +9,8 @@ from streams import CELLS, edited, inserted, recorded, replaced, without
 from ccsight.arm64 import kvm_ids
 from ccsight.deadline import Deadline
 from ccsight.errors import HostLost, NoKvm, ProbeError
-from ccsight.evidence.model import Substrate, Vantage
+from ccsight.evidence.model import Substrate
+from ccsight.evidence.views import Vantage
 from ccsight.probes import runner
 from ccsight.probes.identity import identity, substrate
 from ccsight.probes.stream import parse

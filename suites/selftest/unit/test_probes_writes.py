@@ -9,7 +9,8 @@ from ccsight.arm64.caches import Side, minimum_line
 from ccsight.arm64.kvm_ids import SIZE_MASK, of_reading, resized
 from ccsight.arm64.registers import CCSIDR_EL1, CLIDR_EL1, CTR_EL0, ID_AA64MMFR2_EL1
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import (
+from ccsight.evidence.record import Hex
+from ccsight.evidence.views import (
     FRESH,
     FUZZ_VALUES,
     FUZZED,
@@ -20,7 +21,6 @@ from ccsight.evidence.model import (
     Reading,
     Vantage,
 )
-from ccsight.evidence.record import Hex
 from ccsight.probes import fuzz
 from ccsight.probes.script import STEPS_MAX, results
 from ccsight.probes.stream import parse

@@ -15,7 +15,7 @@ from ccsight.arm64.registers import in_short
 from ccsight.checks import COMPARISONS, LAWS
 from ccsight.checks.verdict import comparisons
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.model import Vantage
+from ccsight.evidence.views import Vantage
 from ccsight.report import as_json, html, junit
 from ccsight.report.drawing import WIDTH, draw
 from ccsight.report.wording import gathered

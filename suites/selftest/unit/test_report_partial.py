@@ -12,7 +12,8 @@ from ccsight.checks.verdict import judged
 from ccsight.evidence.boots import Boot, Boots, End, Role
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import SCHEMA, Cell
+from ccsight.evidence.model import SCHEMA
+from ccsight.evidence.views import Cell
 from ccsight.report import as_json, console, html, junit, terminal
 from ccsight.report.model import Result
 from ccsight.status import Status

@@ -10,7 +10,7 @@ from report_samples import MACHINES, NEW, OLD, good, hostile, result_of, sample,
 from ccsight.checks import COMPARISONS, LAWS
 from ccsight.checks.verdict import comparisons
 from ccsight.errors import UsageError
-from ccsight.evidence.model import Vantage
+from ccsight.evidence.views import Vantage
 from ccsight.report import console, decoded, terminal
 from ccsight.report.blocks import Page
 from ccsight.status import Status

@@ -1,0 +1,55 @@
+"""Two views, field by field: what differs, in the words of the register's own fields."""
+
+from collections.abc import Iterator
+
+from ccsight.arm64.caches import Layout
+from ccsight.arm64.registers import REGISTERS, Field, Register, base_name
+from ccsight.evidence.cases import Finding
+from ccsight.evidence.views import View
+
+
+def differences(old: View, new: View) -> Iterator[Finding]:
+    """Yield each field of each register in which two views differ; each register that only one could read."""
+    for name in [*old.readings, *(name for name in new.readings if name not in old.readings)]:
+        before, after = old.readings.get(name), new.readings.get(name)
+        if before == after:
+            continue
+        if before and after and before.value is not None and after.value is not None:
+            yield from _fields(name, (before.value, _layout(old)), (after.value, _layout(new)))
+            continue
+        words = [
+            _say(reading.value, reading.problem) if reading else "not read" for reading in (before, after)
+        ]
+        yield Finding(subject=name, said=f"{words[0]} → {words[1]}", before=words[0], after=words[1])
+
+
+def _layout(view: View) -> Layout:
+    return Layout.of(view.value("ID_AA64MMFR2_EL1") or 0)
+
+
+def _say(value: int | None, problem: str) -> str:
+    return problem if value is None else f"{value:#x}"
+
+
+def _fields(name: str, before: tuple[int, Layout], after: tuple[int, Layout]) -> Iterator[Finding]:
+    """Yield each field that differs; where the layouts differ, fields of the same name are compared."""
+    old_fields, new_fields = _named_fields(name, before[1]), _named_fields(name, after[1])
+    for field in old_fields:
+        other = new_fields.get(field)
+        words = old_fields[field].say(before[0]), other.say(after[0]) if other else "–"
+        if words[0] != words[1]:
+            yield Finding(
+                subject=f"{name}.{field}", said=f"{words[0]} → {words[1]}", before=words[0], after=words[1]
+            )
+    stray = [value & ~_register(name, layout).mask for value, layout in (before, after)]
+    if stray[0] != stray[1]:
+        said = f"{stray[0]:#x} → {stray[1]:#x}"
+        yield Finding(subject=f"{name}.RES0", said=said, before=f"{stray[0]:#x}", after=f"{stray[1]:#x}")
+
+
+def _register(name: str, layout: Layout) -> Register:
+    return layout.register if base_name(name) == "CCSIDR_EL1" else REGISTERS[base_name(name)]
+
+
+def _named_fields(name: str, layout: Layout) -> dict[str, Field]:
+    return {field.name: field for field in _register(name, layout).fields}

@@ -1,0 +1,219 @@
+"""CR-006, CR-007, CR-008: a VM that is saved, and restored on the same kernel, a newer or an older one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ccsight.arm64.kvm_ids import name
+from ccsight.arm64.registers import SELECTORS, ccsidr
+from ccsight.checks.fields import differences
+from ccsight.checks.registry import NotObserved, comparison, law, need_vcpus
+from ccsight.evidence.cases import Finding
+from ccsight.evidence.migrations import ARRIVED, KNOWN, Left, Restored, Saved, Way
+from ccsight.evidence.model import Capture
+from ccsight.evidence.record import Hex
+from ccsight.evidence.views import Vantage, View
+from ccsight.kvm.vmms import VMMS, Move, Outcome, Vmm, lost
+
+#: What a strategy is called in a finding.
+STRATEGIES = {"as-launched": "launched as it is", "profiled": "launched with the profile"}
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One state at its destination: the outcome with each VMM, and what that rests on."""
+
+    strategy: str
+    outcomes: Mapping[str, tuple[Outcome, str]]
+    findings: tuple[Finding, ...]
+
+    @property
+    def worst(self) -> Outcome:
+        """The worst outcome with any VMM."""
+        order = list(Outcome)
+        return min((outcome for outcome, _ in self.outcomes.values()), key=order.index)
+
+
+@law(
+    "CR-006",
+    "save and restore on the same kernel loses nothing",
+    "a VM that is only saved and restored, as every VMM does it, goes on with other caches",
+)
+def restored_on_the_same_kernel(capture: Capture) -> Iterator[Finding]:
+    """Every register arrives, and the guest reads what it remembers."""
+    for saved in _saved(capture):
+        restored = _restored(capture, capture, saved)[Way.ALL]
+        yield from _losses(restored)
+        yield from _visible(restored)
+
+
+@comparison(
+    "CR-007",
+    "what the old kernel saved restores on the new one, and the guest notices nothing",
+    "after an upgrade running guests see other caches, or cannot be moved to the new kernel at all",
+)
+def upgrade(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
+    """Outcome of the worst strategy and VMM."""
+    return _compared(old, new)
+
+
+@comparison(
+    "CR-008",
+    "what the new kernel saved restores on the old one, and the guest notices nothing",
+    "a roll-back is impossible once guests were launched on the new kernel",
+)
+def roll_back(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
+    """Outcome of the worst strategy and VMM."""
+    return _compared(new, old)
+
+
+def _compared(source: Capture, destination: Capture) -> tuple[str, tuple[Finding, ...]]:
+    found = moves(source, destination)
+    order = list(Outcome)
+    worst = min((moved.worst for moved in found), key=order.index)
+    return worst, tuple(finding for moved in found for finding in (*_verdicts(moved), *moved.findings))
+
+
+def moves(source: Capture, destination: Capture) -> tuple[Moved, ...]:
+    """Return what became of each state of a source at a destination. Raises NotObserved."""
+    return tuple(_moved(source, destination, saved) for saved in _saved(source))
+
+
+def _saved(source: Capture) -> tuple[Saved, ...]:
+    if not source.saved:
+        raise NotObserved(f"no VM was saved on {source.cell.title}")
+    return source.saved
+
+
+def _restored(source: Capture, destination: Capture, saved: Saved) -> dict[Way, Restored]:
+    found = {
+        restored.way: restored
+        for restored in destination.restored
+        if (restored.source, restored.sha256) == (source.cell, saved.sha256)
+    }
+    missing = [way for way in Way if way not in found]
+    if missing:
+        raise NotObserved(
+            f"the VM {saved.strategy} of {source.cell.title} was not restored on {destination.cell.title} "
+            f"({missing[0]})"
+        )
+    if found[Way.ALL].problem:
+        raise NotObserved(f"{saved.strategy} of {source.cell.title}: {found[Way.ALL].problem}")
+    return found
+
+
+def _moved(source: Capture, destination: Capture, saved: Saved) -> Moved:
+    restored = _restored(source, destination, saved)
+    listed = destination.register_lists[need_vcpus(destination)[0]].ids
+    move = Move(restored, len(saved.ids), len(listed))
+    findings = (*_launch(saved), *_losses(restored[Way.ALL]), *_visible(restored[Way.ALL]))
+    return Moved(saved.strategy, {vmm.name: _outcome(vmm, move) for vmm in VMMS}, findings)
+
+
+def _outcome(vmm: Vmm, move: Move) -> tuple[Outcome, str]:
+    """Return what becomes of the VM with a VMM, and of the first thing that decides it, in words."""
+    why = vmm.stops(move)
+    if why:
+        return Outcome.REFUSED, why
+    restored = move.restored[Way.ALL]
+    losses = [finding.subject for finding in _losses(restored)]
+    if losses:
+        return Outcome.LOSSY, ", ".join(dict.fromkeys(losses))
+    seen = [finding.subject for finding in _visible(restored)]
+    if seen:
+        return Outcome.VISIBLE, ", ".join(dict.fromkeys(seen))
+    return Outcome.TRANSPARENT, ""
+
+
+def _verdicts(moved: Moved) -> Iterator[Finding]:
+    for vmm, (outcome, why) in moved.outcomes.items():
+        yield Finding(
+            subject=vmm, where=STRATEGIES[moved.strategy], said=f"{outcome}: {why}" if why else outcome
+        )
+
+
+def _launch(saved: Saved) -> Iterator[Finding]:
+    """Yield what the VMM could not choose at the launch."""
+    for write in saved.writes:
+        if write.problem and write.vcpu == 0:
+            yield Finding(
+                subject=write.name,
+                where="at launch",
+                said=f"the profile has {write.value:#x}, KVM refuses it: {write.problem}",
+            )
+
+
+def _losses(restored: Restored) -> Iterator[Finding]:
+    """Yield each register, once for all vCPUs, that did not arrive, or that no state can carry whole."""
+    for left in _once(lost(restored)):
+        yield Finding(
+            subject=name(left.kvm_id),
+            said=_said(left),
+            before=_value(left.saved.value, left.saved.problem),
+            after=_value(left.now.value, left.now.problem) if left.now else "",
+        )
+    for vcpu in sorted({view.vcpu for view in restored.views if view.vcpu is not None}):
+        yield from _too_wide(_view(restored, vcpu, Vantage.GUEST, KNOWN))
+        break
+
+
+def _once(found: tuple[Left, ...]) -> Iterator[Left]:
+    """Yield what differs between vCPUs only by the vCPU once."""
+    seen: set[tuple[Hex, str, bool]] = set()
+    for left in found:
+        key = (left.kvm_id, left.problem, left.unlisted)
+        if key not in seen:
+            seen.add(key)
+            yield left
+
+
+def _said(left: Left) -> str:
+    if left.unlisted:
+        return f"saved, but this kernel has no such register ({left.problem or 'not listed'})"
+    if left.problem:
+        return f"KVM_SET_ONE_REG refuses it: {left.problem}"
+    return "KVM took it, and reads otherwise afterwards"
+
+
+def _value(value: int | None, problem: str) -> str:
+    return problem if value is None else f"{value:#x}"
+
+
+def _too_wide(known: View) -> Iterator[Finding]:
+    """Yield the sizes of which KVM's ids carry but 32 bits: with FEAT_CCIDX, the sets are above them."""
+    for selector in SELECTORS:
+        value = known.value(ccsidr(selector)) or 0
+        if value >> 32:
+            yield Finding(
+                subject=ccsidr(selector),
+                said="the guest reads 64 bits, of which the state has 32: NumSets is cut off",
+                before=f"{value:#x}",
+                after=f"{value & 0xFFFF_FFFF:#x}",
+            )
+
+
+def _view(restored: Restored, vcpu: int, vantage: Vantage, phase: str) -> View:
+    for view in restored.views:
+        if (view.vcpu, view.vantage, view.phase) == (vcpu, vantage, phase):
+            return view
+    raise NotObserved(f"the guest did not say what it reads ({phase}) on vCPU {vcpu}")
+
+
+def _visible(restored: Restored) -> Iterator[Finding]:
+    """Yield each field that reads otherwise than the guest remembers; what all vCPUs say is said once."""
+    said: set[tuple[str, str]] = set()
+    vcpus = sorted({view.vcpu for view in restored.views if view.vcpu is not None})
+    if not vcpus:
+        raise NotObserved("the guest was not run after its VM was restored")
+    for vcpu in vcpus:
+        for vantage in (Vantage.GUEST, Vantage.GUEST_EL0):
+            views = (_view(restored, vcpu, vantage, phase) for phase in (KNOWN, ARRIVED))
+            for finding in differences(*views):
+                if (finding.subject, finding.said) not in said:
+                    said.add((finding.subject, finding.said))
+                    yield Finding(
+                        subject=finding.subject,
+                        where=f"{vantage}",
+                        said=finding.said,
+                        before=finding.before,
+                        after=finding.after,
+                    )

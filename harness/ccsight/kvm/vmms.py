@@ -1,0 +1,92 @@
+"""How VMMs restore a saved VM, as rows: which of what KVM says makes them stop. Pure.
+
+What KVM says was observed, in the way that each VMM goes; a new VMM, or version, is a row here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ccsight.arm64.kvm_ids import COUNTERS, name
+from ccsight.arm64.registers import in_short
+from ccsight.evidence.migrations import Left, Restored, Way
+
+
+class Outcome(StrEnum):
+    """What becomes of a VM that moves, worst first."""
+
+    REFUSED = "refused"  #: it does not start at the destination
+    LOSSY = "lossy"  #: it starts, but not all that was saved arrived, or could be saved
+    VISIBLE = "visible"  #: all arrived, but the guest reads something else than it did
+    TRANSPARENT = "transparent"  #: the guest notices nothing
+
+
+@dataclass(frozen=True)
+class Move:
+    """What KVM said of one state at one destination, and how many registers either kernel lists."""
+
+    restored: dict[Way, Restored]
+    saved: int
+    listed: int
+
+
+@dataclass(frozen=True)
+class Vmm:
+    """A VMM: its name, the way in which it restores, and why it does not start a VM, "" where it does."""
+
+    name: str
+    way: Way
+    stops: Callable[[Move], str]
+    source: str
+
+
+def lost(restored: Restored) -> tuple[Left, ...]:
+    """Return what did not arrive; counters go on counting, which is no loss."""
+    return tuple(left for left in restored.left if left.kvm_id not in COUNTERS)
+
+
+def named(found: tuple[Left, ...]) -> str:
+    """Return registers in short, each once: ``CCSIDR_EL1[3-13], TCR2_EL1``."""
+    return in_short(map(name, sorted({left.kvm_id for left in found})))
+
+
+def by_errno(refused: tuple[Left, ...]) -> str:
+    """Return which registers were refused, and how: ``CLIDR_EL1 EINVAL, CCSIDR_EL1[3-13] ENOENT``."""
+    errnos = dict.fromkeys(left.problem for left in refused)
+    return "; ".join(
+        f"{named(tuple(left for left in refused if left.problem == errno))} {errno}" for errno in errnos
+    )
+
+
+def _any_refusal(move: Move) -> str:
+    return by_errno(move.restored[Way.ALL].refused)
+
+
+def _first_refusal(move: Move) -> str:
+    return by_errno(move.restored[Way.STOP].refused[:1])
+
+
+def _qemu_lists(move: Move) -> str:
+    """QEMU compares its list with the incoming one before it sets anything."""
+    if move.saved > move.listed:
+        return (
+            f"failed to load cpu:cpreg_vmstate_array_len: {move.saved} registers come, "
+            f"{move.listed} are listed, and it names none"
+        )
+    unlisted = tuple(left for left in lost(move.restored[Way.LIST]) if left.unlisted)
+    if unlisted:
+        return f"{named(unlisted)} not listed here"
+    return by_errno(move.restored[Way.LIST].refused)
+
+
+def _never(move: Move) -> str:
+    return ""
+
+
+#: From the strictest to one that does not exist, but shows what KVM alone would do.
+VMMS = (
+    Vmm("QEMU up to 10", Way.LIST, _qemu_lists, "QEMU target/arm/machine.c cpu_post_load()"),
+    Vmm("Firecracker", Way.STOP, _first_refusal, "Firecracker src/vmm/src/arch/aarch64/vcpu.rs"),
+    Vmm("a VMM that wants all", Way.ALL, _any_refusal, "restores every register that was saved"),
+    Vmm("a VMM that ignores errors", Way.ALL, _never, "restores what KVM takes, and goes on"),
+)

@@ -1,0 +1,134 @@
+"""Saved VMs as files: nothing malformed is taken, by us or by the probe on the machine."""
+
+import subprocess
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from saved_state import BASE, CCSIDR0, CLIDR, MEMORY, WIDE, Saved, page, register, vcpu
+
+from ccsight.errors import EvidenceError
+from ccsight.paths import data_dir
+from ccsight.probes import states
+
+HARNESS = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "state.h"
+
+int main(void)
+{
+    static unsigned char input[1 << 20];
+    size_t count = fread(input, 1, sizeof(input), stdin);
+    unsigned char *exact = memcpy(malloc(count ? count : 1), input, count);
+    const char *wrong = check_state(exact, count, 0x40000000UL, 0x400000UL);
+
+    puts(wrong ? wrong : "good");
+    free(exact);
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def check(tmp_path_factory):
+    """Return what the probe's own code says of a state, under the sanitizers."""
+    folder = tmp_path_factory.mktemp("state")
+    (folder / "harness.c").write_text(HARNESS)
+    vmm = data_dir("guests") / "vmm"
+    flags = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined"]
+    sources = [folder / "harness.c", vmm / "state.c"]
+    command = ["gcc", *flags, "-fno-sanitize-recover=all", f"-I{vmm}", "-o", folder / "harness", *sources]
+    subprocess.run(command, check=True)
+
+    def checked(content: bytes) -> str:
+        done = subprocess.run(
+            [folder / "harness"], input=content, capture_output=True, check=False, timeout=20
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode().strip()
+
+    return checked
+
+
+def test_registers_come_back_by_vcpu_and_id(check):
+    content = Saved(
+        (vcpu(register(CLIDR, 5), register(CCSIDR0, problem=2)), vcpu(register(WIDE, 7)))
+    ).content()
+    state = states.parse(content, "here")
+    assert [{hex(i): r.value for i, r in one.items()} for one in state.vcpus] == [
+        {hex(CLIDR): 5, hex(CCSIDR0): None},
+        {hex(WIDE): 7},
+    ]
+    assert state.vcpus[0][CCSIDR0].problem == "errno 2"
+    assert (state.ids, state.pages) == ((CLIDR, CCSIDR0), 1)
+    assert check(content) == "good"
+
+
+ODD = {
+    "another file": (Saved(head={"magic": b"\x7fELF\2\1\1\0"}), "magic", "magic"),
+    "a later version": (Saved(head={"version": 2}), "version", "version"),
+    "another architecture": (Saved(head={"machine": 62}), "machine", "architecture"),
+    "a part": (Saved(head={"size": 1 << 20}), "size", "size"),
+    "other memory": (Saved(head={"base": 0}), "memory", "address of memory"),
+    "more memory": (Saved(head={"memory": MEMORY * 2}), "memory", "size of memory"),
+    "other pages": (Saved(head={"page": 65536}), "memory", "page size"),
+    "no vCPU": (Saved(head={"vcpus": 0}), "vcpus", "0 vCPUs"),
+    "many vCPUs": (Saved(head={"vcpus": 9}), "vcpus", "9 vCPUs"),
+    "a vCPU more": (Saved(head={"vcpus": 3}), "pages", ""),
+    "a flipped bit": (Saved(head={"checksum": 1}), "checksum", "checksum"),
+    "a page more": (Saved(head={"pages": 2}), "pages", "within"),
+    "a page less": (Saved(head={"pages": 0}), "size", "left behind"),
+    "a page elsewhere": (Saved(pages=(page(BASE + MEMORY),)), "pages", "no memory"),
+    "half a page off": (Saved(pages=(page(BASE + 8),)), "pages", "no memory"),
+    "a register of another size": (
+        Saved((vcpu(register(CLIDR, 5)[:12] + b"\4\0\0\0" + bytes(8)),)),
+        "registers",
+        "4 bytes, not 8",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_state_that_is_not_right_is_refused(name, check):
+    saved, reason, words = ODD[name]
+    assert check(saved.content()) == reason
+    with pytest.raises(EvidenceError, match="not a state that can be restored") as refused:
+        states.parse(saved.content(), "here")
+    assert words in refused.value.evidence
+
+
+def test_a_register_that_is_there_twice_is_refused():
+    with pytest.raises(EvidenceError) as refused:
+        states.parse(Saved((vcpu(register(CLIDR), register(CLIDR)),)).content(), "here")
+    assert "twice" in refused.value.evidence
+
+
+def test_every_cut_is_refused(check):
+    whole = Saved().content()
+    for size in [0, 1, 63, 64, 65, *range(66, 200, 7), len(whole) - 1]:
+        assert check(whole[:size]) != "good"
+        with pytest.raises(EvidenceError):
+            states.parse(whole[:size], "here")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 200), value=st.binary(min_size=1, max_size=8))
+@example(at=40, value=b"\xff" * 8)
+def test_the_probe_takes_what_we_take_whatever_is_in_it(at, value, check):
+    """With a checksum that is right, so that all behind it is looked at."""
+    content = bytearray(Saved().content())
+    content[at : at + len(value)] = value
+    content[56:64] = zlib.crc32(content[64:]).to_bytes(8, "little")
+    refused = _refusal(bytes(content))
+    assert (check(bytes(content)) == "good") is (not refused or "twice" in refused)
+
+
+def _refusal(content: bytes) -> str:
+    try:
+        states.parse(content, "here")
+    except EvidenceError as error:
+        return error.evidence
+    return ""

@@ -14,6 +14,7 @@
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "board.h"
@@ -22,8 +23,10 @@
 #define DOMAINS_FOLDER	"/sys/kernel/debug/sched/domains"
 #define DOMAINS_MAX	8
 #define MESSAGES_MAX	32
-#define MESSAGE_MAX	100	/* bytes in a line of the stream, escapes counted */
+#define MESSAGE_MAX	130	/* bytes in a line of the stream, escapes counted */
 #define READ_ALL	3	/* SYSLOG_ACTION_READ_ALL */
+#define LSCPU		"/bin/lscpu"
+#define LSCPU_MAX	2048
 
 static int log_file = -1;
 
@@ -89,7 +92,8 @@ static void send_all_domains(struct wire *wire)
 		send_domains(wire, cpus.index[i]);
 }
 
-static void send_message(struct wire *wire, const char *text, size_t length)
+/* Return how much of a text fits into one line of the stream. */
+static size_t fitting(const char *text, size_t length)
 {
 	size_t count = 0, room = MESSAGE_MAX;
 
@@ -97,16 +101,22 @@ static void send_message(struct wire *wire, const char *text, size_t length)
 		room -= text[count] > ' ' && text[count] < 0x7f && text[count] != '%' ? 1 : 3;
 		count++;
 	}
+	return count;
+}
+
+static void send_message(struct wire *wire, const char *text, size_t length)
+{
 	wire_line(wire, "message");
-	wire_bytes(wire, "value", text, count);
+	wire_bytes(wire, "value", text, fitting(text, length));
 	wire_send(wire);
 }
 
-/* What the kernel's log says of caches and scheduler domains. */
+/* What the kernel's log says of caches, of what they promise, and of scheduler domains. */
 static void send_messages(struct wire *wire)
 {
 	static const char *const words[] = {
 		"acheinfo", "cache hierarchy", "sched-domain", "domain-", "topology", "cache level",
+		"I/D coherence",
 	};
 	static char text[1 << 18];
 	int count = klogctl(READ_ALL, text, sizeof(text) - 1), sent = 0;
@@ -125,6 +135,57 @@ static void send_messages(struct wire *wire)
 	}
 }
 
+/* Run a program; return the bytes of what it says that fit, or -errno. */
+static long said_by(char *const argv[], char *said, size_t size)
+{
+	int ends[2], status;
+	size_t used = 0;
+	ssize_t got;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	child = fork();
+	if (!child) {
+		dup2(ends[1], STDOUT_FILENO);
+		dup2(ends[1], STDERR_FILENO);
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	close(ends[1]);
+	while (child > 0 && (got = read(ends[0], said + used, size - used)) > 0)
+		used += (size_t)got;
+	close(ends[0]);
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) != 127 ? (long)used : -ENOEXEC;
+}
+
+/* What a user of the guest is shown, where the initramfs has the program for it. */
+static void send_lscpu(struct wire *wire)
+{
+	static char *const argv[] = { LSCPU, "-C", NULL };
+	static char said[LSCPU_MAX];
+	long length;
+	size_t count;
+
+	if (access(LSCPU, X_OK))
+		return;
+	length = said_by(argv, said, sizeof(said));
+	if (length < 0) {
+		wire_line(wire, "lscpu");
+		wire_str(wire, "errno", errno_name((int)-length));
+		wire_send(wire);
+	}
+	for (long at = 0; at < length; at += (long)count) {
+		count = fitting(said + at, (size_t)(length - at));
+		wire_line(wire, "lscpu");
+		wire_dec(wire, "at", (uint64_t)at);
+		wire_bytes(wire, "value", said + at, count);
+		wire_send(wire);
+	}
+}
+
 int main(void)
 {
 	static struct wire wire;
@@ -135,6 +196,7 @@ int main(void)
 		send_leaves(&wire);
 		send_all_domains(&wire);
 		send_messages(&wire);
+		send_lscpu(&wire);
 	}
 	wire_end(&wire);
 	reboot(RB_POWER_OFF);

@@ -7,6 +7,8 @@
  * than its CLIDR_EL1 loses all of /sys/devices/system/cpu/cpuN/cache; and a CLIDR_EL1 that a VMM
  * wrote was lost again when the guest turned a vCPU on (in v6.3 to v6.9).
  *
+ * And what a Linux guest makes of a CTR_EL0 that its VMM lowered (2843cae26644, in v6.11).
+ *
  * Boots IMAGE with INITRD and DTB, in which is what board.h says, on VCPUS that run at once. What
  * is to be written to each vCPU before comes as ID=VALUE.
  */

@@ -8,15 +8,20 @@ CLIDR = "clidr"
 SYSFS = "sysfs"
 #: ... the same, with a CLIDR_EL1 made of it written to every vCPU, as Firecracker does.
 OVERRIDE = "sysfs and CLIDR_EL1"
+#: What CLIDR_EL1 lists, and a CTR_EL0 without IDC and DIC written, as for a migration to a lesser host.
+LOWERED = "clidr, and CTR_EL0 without IDC and DIC"
 
 #: How a guest ends that has said all.
 OFF = "off"
+#: ... and one of which nothing was observed, which no kernel is to blame for.
+LOST = "not observed"
 
 
 class Leaf(Record, frozen=True):
     """One cache as Linux counts them: level, ``Data``, ``Instruction`` or ``Unified``; sizes in bytes.
 
-    None is what was not told. ``shared`` is the list of CPUs that share it, in the kernel's manner.
+    None is what was not told, and so are type "" and level 0. ``shared`` is the list of CPUs that share it,
+    in the kernel's manner.
     """
 
     level: int
@@ -52,10 +57,13 @@ class LinuxGuest(Record, frozen=True):
     """One boot of the host's own kernel as a guest.
 
     ``device_tree`` is one of the words above, ``described`` the caches in it. ``override`` is the CLIDR_EL1
-    that was written to every vCPU before, None where none was, ``refused`` the errno if it was not taken.
+    and ``ctr`` the CTR_EL0 that was written to every vCPU before, None where none was, ``refused`` the errno
+    if it was not taken.
     ``clidr_start`` and ``clidr_end`` are what KVM_GET_ONE_REG says of each vCPU before and after the guest
     ran. ``end`` is ``off`` where the guest came to its end, else what ccprobe said of it; then ``console``
-    has the kernel's last words. ``domains_told`` tells whether the kernel shows its scheduler domains at all.
+    has the kernel's last words, or the reason why nothing was observed. ``domains_told`` tells whether the
+    kernel shows its scheduler domains at all; ``messages`` are the lines of its log that matter here.
+    ``lscpu`` is what ``lscpu -C`` showed, "" where it did not run.
     """
 
     device_tree: str
@@ -63,6 +71,7 @@ class LinuxGuest(Record, frozen=True):
     described: tuple[Leaf, ...]
     end: str
     override: Hex | None = None
+    ctr: Hex | None = None
     refused: str = ""
     clidr_start: tuple[Hex, ...] = ()
     clidr_end: tuple[Hex, ...] = ()
@@ -70,6 +79,7 @@ class LinuxGuest(Record, frozen=True):
     domains_told: bool = False
     messages: tuple[str, ...] = ()
     console: tuple[str, ...] = ()
+    lscpu: str = ""
 
     @property
     def clidr(self) -> int | None:

@@ -150,14 +150,23 @@ class EmulatedMachine:
         return _Tools(tool, userland(deadline, report), plugin(tool, deadline) if self._cores else None)
 
     @contextlib.contextmanager
-    def boot(self, kernel: Kernel, console: Path, deadline: Deadline, report: Report) -> Iterator[Booted]:
+    def boot(
+        self,
+        kernel: Kernel,
+        console: Path,
+        deadline: Deadline,
+        report: Report,
+        *,
+        with_image: bool = False,
+    ) -> Iterator[Booted]:
         """See :class:`ccsight.machines.model.Machine`. QEMU also ends with the thread that entered."""
         tools = self._tools(deadline, report)
         secret = keys.fresh()
         token = secrets.token_hex(8)
         with contextlib.ExitStack() as stack:
             initrd = stack.enter_context(memory_file("initramfs"))
-            initramfs.write(initrd, initramfs.layers(tools.userland, kernel, deadline), secret)
+            image = kernel.image if with_image else None
+            initramfs.write(initrd, initramfs.layers(tools.userland, kernel, deadline), secret, image)
             overrides = stack.enter_context(Overrides(self._cores, tools.plugin))
             clock = deadline.within(self._patience)
             began = time.monotonic()
@@ -181,6 +190,7 @@ class EmulatedMachine:
                 declared=overrides.declared,
                 papers=overrides.papers,
                 takes_modules=self._board.modules,
+                image=initramfs.IMAGE if with_image else "",
             )
             overrides.prove(self.spec)  # of all that was read meanwhile
 

@@ -17,6 +17,8 @@ from ccsight.machines.keys import BootKeys
 _WANTED = ("virtio_pci", "virtio_net")
 
 _LAYER = "layer.cpio"
+#: Where the kernel's own Image lies in the machine, if it is put there.
+IMAGE = "/boot/Image"
 _SOURCES = tuple(
     Path(__file__).with_name(name) for name in ("init.sh", "initramfs.py", "cpio.py", "modules.py")
 )
@@ -45,11 +47,14 @@ def layers(userland: Path, kernel: Kernel, deadline: Deadline) -> list[Path]:
     return made
 
 
-def write(out: BinaryIO, shared: list[Path], keys: BootKeys) -> None:
-    """Write the initramfs of one boot."""
+def write(out: BinaryIO, shared: list[Path], keys: BootKeys, image: Path | None = None) -> None:
+    """Write the initramfs of one boot, with ``image`` in it where that is given."""
     for layer in shared:
         out.write(layer.read_bytes())
-    out.write(cpio.archive(_boot_entries(keys)))
+    entries = _boot_entries(keys)
+    if image:
+        entries += [cpio.folder("boot"), cpio.file(IMAGE.lstrip("/"), image.read_bytes())]
+    out.write(cpio.archive(entries))
 
 
 def _base(userland: Path, deadline: Deadline) -> Path:

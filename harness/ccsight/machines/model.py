@@ -43,7 +43,8 @@ class Booted:
     provenance, empty for real machines. ``declared`` returns what the silicon table makes its CPUs say, with
     the hits so far, ``papers`` files by name that belong beside a capture. ``takes_modules`` is whether the
     user lets ccsight load a kernel module there. ``here`` is whether it is the machine that ccsight itself
-    runs on, so that nothing has to be sent anywhere.
+    runs on, so that nothing has to be sent anywhere. ``image`` is where the Image of the kernel lies that it
+    runs, "" where it is not at hand.
     """
 
     host: Host
@@ -56,6 +57,7 @@ class Booted:
     papers: Callable[[], dict[str, bytes]] = dict
     takes_modules: bool = False
     here: bool = False
+    image: str = ""
 
 
 class Machine(Protocol):
@@ -74,10 +76,18 @@ class Machine(Protocol):
         ...
 
     def boot(
-        self, kernel: Kernel, console: Path, deadline: Deadline, report: Report
+        self,
+        kernel: Kernel,
+        console: Path,
+        deadline: Deadline,
+        report: Report,
+        *,
+        with_image: bool = False,
     ) -> AbstractContextManager[Booted]:
         """Boot a kernel; leaving the context ends what was started, in any case.
 
+        ``with_image`` asks for its Image in the machine's own file system, for guests that run the same
+        kernel: a machine that can has it there sooner than it could be sent (``Booted.image``).
         All of the console goes to the file ``console``. Raises BootError with the last console
         lines when the machine does not become ready.
         """

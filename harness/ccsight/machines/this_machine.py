@@ -75,15 +75,24 @@ class ThisMachine:
         return f"as root: chgrp kvm {self._kvm} && chmod 660 {self._kvm}, and add yourself to group kvm"
 
     @contextmanager
-    def boot(self, kernel: Kernel, console: Path, deadline: Deadline, report: Report) -> Iterator[Booted]:
+    def boot(
+        self,
+        kernel: Kernel,
+        console: Path,
+        deadline: Deadline,
+        report: Report,
+        *,
+        with_image: bool = False,
+    ) -> Iterator[Booted]:
         """See :class:`ccsight.machines.model.Machine`: nothing is started, and nothing is ended.
 
         The boot-id that is read here is what the probe must find, too. The kernel's log is the console.
         """
         self.prepare(deadline, report)
         token = _BOOT_ID.read_text().strip()
+        image = str(kernel.image) if with_image and kernel.image.is_file() else ""
         try:
-            yield Booted(LocalHost(), token, os.sysconf("SC_NPROCESSORS_ONLN"), here=True)
+            yield Booted(LocalHost(), token, os.sysconf("SC_NPROCESSORS_ONLN"), here=True, image=image)
         finally:
             _keep_log(self._log, console)
 

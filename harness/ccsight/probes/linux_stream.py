@@ -18,8 +18,9 @@ from ccsight.probes.views import guest_stream, require_kvm
 _RESET, _REFUSED = "reset", "refused"
 _ENDED = ("guest-does-not-end", "guest-says-too-much", "guest-mmio", "guest-exit", "guest-system-event")
 _KINDS = ("kvm", "vm", "set", "clidr", "guest", "console", "end", "error")
-_TYPES = ("Data", "Instruction", "Unified")
-_SIZE = re.compile(r"([1-9][0-9]{0,6})K")
+_TYPES = ("Data", "Instruction", "Unified", "")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
+_SIZE = re.compile(r"(0|[1-9][0-9]{0,6})K")
 _CPUS = re.compile(r"[0-9]+([,-][0-9]+)*")
 
 
@@ -28,7 +29,8 @@ def host_leaves(stream: Stream) -> tuple[Leaf, ...]:
     stream.expect("ccprobe-caches")
     stream.raise_errors()
     cpus = _cpus(stream)
-    return (cpus[0].leaves if cpus else None) or ()
+    found = (cpus[0].leaves if cpus else None) or ()
+    return tuple(leaf for leaf in found if leaf.level and leaf.type)  # nobody can describe any other
 
 
 def told(stream: Stream, vcpus: int) -> LinuxGuest:
@@ -100,7 +102,26 @@ def _said(stream: Stream, found: LinuxGuest) -> LinuxGuest:
     cpus = tuple(replace(cpu, domains=_domains(said, cpu.index)) for cpu in _cpus(said))
     if len(found.clidr_end) != found.vcpus:
         refuse(stream.source, f"has CLIDR_EL1 of {len(found.clidr_end)} vCPUs at the end")
-    return replace(found, cpus=cpus, domains_told=not told[0].values, messages=tuple(messages))
+    return replace(
+        found,
+        cpus=cpus,
+        domains_told=not told[0].values,
+        messages=tuple(messages),
+        lscpu=_lscpu([line for line in said.lines if line.kind == "lscpu"]),
+    )
+
+
+def _lscpu(lines: Sequence[Line]) -> str:
+    """Return what lscpu showed, which came in pieces, or why it could not be run."""
+    found = ""
+    for line in lines:
+        if "errno" in line.values:
+            return f"not run: {line.errno()}"
+        line.keys("at", "value")
+        if line.count("at") != len(found.encode()):
+            line.refuse("is a piece of lscpu's words out of order")
+        found += line.values["value"]
+    return found
 
 
 def _domains(stream: Stream, cpu: int) -> tuple[Domain, ...]:
@@ -130,11 +151,11 @@ def _leaves(cpu: int, lines: Sequence[Line]) -> Iterator[Leaf]:
     for number, line in enumerate(lines):
         if (line.count("cpu"), line.count("index")) != (cpu, number):
             line.refuse(f"is not leaf {number} of CPU {cpu}")
-        if line.values.get("type") not in _TYPES:
+        if line.values.get("type", "") not in _TYPES:
             line.refuse("is a cache of no type that there is")
         yield Leaf(
-            level=line.count("level"),
-            type=line.values["type"],
+            level=_optional(line, "level") or 0,
+            type=line.values.get("type", ""),
             size=_size(line),
             line=_optional(line, "line"),
             ways=_optional(line, "ways"),
@@ -154,7 +175,12 @@ def _size(line: Line) -> int | None:
 
 
 def _optional(line: Line, key: str) -> int | None:
-    return line.count(key) if key in line.values else None
+    """Return what sysfs has of 32 bits, None where it has no such file."""
+    if key not in line.values:
+        return None
+    if not _NUMBER.fullmatch(line.values[key]):
+        line.refuse(f"has no number as {key}")
+    return int(line.values[key])
 
 
 def _shared(line: Line) -> str:

@@ -24,9 +24,11 @@ _PRIVATE, _LEVEL_LOW = 1, 8
 #: good health would cost time. Without sched_verbose the scheduler does not show its domains.
 BOOTARGS = (
     f"earlycon=pl011,{_PL011[0]:#x} keep_bootcon loglevel=4 printk.time=0 printk.devkmsg=on panic=-1 "
-    "nokaslr rcupdate.rcu_expedited=1 sched_verbose"
+    "nokaslr rcupdate.rcu_expedited=1 cryptomgr.notests sched_verbose"
 )
 
+#: What one cell of a device tree holds is less.
+_CELL = 1 << 32
 #: How the properties of each type of leaf begin: i-cache-size, d-cache-size, cache-size.
 _PREFIX = {"Instruction": "i-cache", "Data": "d-cache", "Unified": "cache"}
 
@@ -100,13 +102,14 @@ def _properties(leaves: Sequence[Leaf]) -> dict[str, Value]:
     """Describe the caches of one level.
 
     Linux counts a level's caches by their sizes' properties, so that of an unknown size is there, and 0
-    (of_count_cache_leaves(), drivers/base/cacheinfo.c); 0 is not shown to anybody.
+    (of_count_cache_leaves(), drivers/base/cacheinfo.c); 0 is not shown to anybody. Nor can a tree tell of
+    4 GiB and more: these properties are one cell.
     """
     found: dict[str, Value] = {}
     for leaf in leaves:
         prefix = _PREFIX[leaf.type]
         found |= {"cache-unified": None} if leaf.type == "Unified" else {}
-        found[f"{prefix}-size"] = leaf.size or 0
+        found[f"{prefix}-size"] = leaf.size if leaf.size and leaf.size < _CELL else 0
         found |= {f"{prefix}-line-size": leaf.line} if leaf.line else {}
         found |= {f"{prefix}-sets": leaf.sets} if leaf.sets else {}
     return found

@@ -93,9 +93,10 @@ class Probe:
     def linux(self, name: str, arguments: Sequence[str], deadline: Deadline) -> Stream:
         """Return what ccprobe says of a Linux guest; ``name`` is what its stream is kept under.
 
-        The first three of ``arguments`` are names of files that ``lay`` has put beside the programs.
+        The first three of ``arguments`` are names of files that ``lay`` has put beside the programs, or
+        whole paths.
         """
-        files = [self.path(file) for file in arguments[:3]]
+        files = [file if file.startswith("/") else self.path(file) for file in arguments[:3]]
         return self._run(["linux", *files, *arguments[3:]], deadline, name)
 
     def lay(self, bundle: Path, deadline: Deadline) -> None:

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ccsight.arm64.caches import human_size
-from ccsight.evidence.linux import CLIDR, OFF, OVERRIDE, SYSFS, Leaf, LinuxCpu, LinuxGuest
+from ccsight.evidence.linux import CLIDR, LOWERED, OFF, OVERRIDE, SYSFS, Domain, Leaf, LinuxCpu, LinuxGuest
 from ccsight.evidence.model import Capture
-from ccsight.kvm.linux_guests import described, fits, leaves_of
+from ccsight.kvm.linux_guests import described, fits, promised
+from ccsight.kvm.linux_leaves import leaves_of
 
 #: What a VMM does, for each word in the evidence.
 _WAYS = {
     CLIDR: "its device tree describes the caches that the vCPU's own register lists",
     SYSFS: "its device tree copies the host's caches, as small VMMs do",
     OVERRIDE: "the same, and the VMM writes the vCPU's register to match, as Firecracker does",
+    LOWERED: "as the register lists them, and the VMM clears CTR_EL0's IDC and DIC, as for an older host",
 }
 
 
@@ -46,6 +48,13 @@ def linux_rows(capture: Capture) -> Iterator[LinuxRow]:
             )
 
 
+def lscpu_texts(capture: Capture) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield, for each Linux guest in which ``lscpu -C`` ran, what the VMM did and the lines of its table."""
+    for guest in capture.linux:
+        if guest.lscpu:
+            yield _WAYS.get(guest.device_tree, guest.device_tree), tuple(guest.lscpu.splitlines())
+
+
 def _ended(guest: LinuxGuest) -> str:
     if guest.refused:
         return f"no guest: KVM refuses the register's value ({guest.refused})"
@@ -53,11 +62,17 @@ def _ended(guest: LinuxGuest) -> str:
 
 
 def _shown(cpu: LinuxCpu, guest: LinuxGuest) -> str:
-    if not cpu.leaves:
-        return "no caches at all: /sys/devices/system/cpu/cpu*/cache is missing"
-    caches = ", ".join(map(_leaf, cpu.leaves))
-    domains = ", ".join(domain.name for domain in cpu.domains) or "none"
-    return caches + (f"; scheduler domains: {domains}" if guest.domains_told else "")
+    caches = ", ".join(map(_leaf, cpu.leaves or ()))
+    said = [caches or "no caches at all: /sys/devices/system/cpu/cpu*/cache is missing"]
+    if guest.domains_told:
+        said.append(f"scheduler domains: {', '.join(map(_domain, cpu.domains)) or 'none'}")
+    if guest.ctr is not None:
+        said.append(", ".join(f"acts upon {name} = {value}" for name, value in promised(guest).items()))
+    return "; ".join(said)
+
+
+def _domain(domain: Domain) -> str:
+    return f"{domain.name} (one last cache)" if domain.shares_cache else domain.name
 
 
 def _leaf(leaf: Leaf) -> str:

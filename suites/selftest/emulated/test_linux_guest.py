@@ -8,9 +8,10 @@ import pytest
 from command import ccsight
 
 from ccsight.deadline import Deadline
-from ccsight.evidence.linux import CLIDR, OVERRIDE, SYSFS
+from ccsight.evidence.linux import CLIDR, LOWERED, OVERRIDE, SYSFS
 from ccsight.evidence.run import find_run
 from ccsight.kernels.spec import resolve
+from ccsight.kvm.linux_guests import promised
 from ccsight.machines.registry import machine
 from ccsight.probes import build, linux
 from ccsight.probes.linux_stream import host_leaves, told
@@ -54,14 +55,24 @@ def test_a_device_tree_of_the_hosts_sysfs_costs_all_caches(tmp_path):
 
 
 def test_an_override_that_secondaries_lose_costs_their_caches(tmp_path):
-    """Firecracker issue 6139, seeded into 6.12."""
+    """Firecracker issue 6139, seeded into 6.12: the guest has no scheduler domains at all then."""
     said, case, guests = captured(WIPES, "emulated:neoverse-n1", tmp_path)
     assert said.code == 1, said.stderr
     assert guests[OVERRIDE].clidr_end == (0x1000003, 0x2000021)
     assert names(guests[OVERRIDE]) == [["L1D", "L1I"], ["L1I"]]
     assert case["status"] == "FAIL"
-    held = {finding["where"] for finding in case["findings"] if not finding["known"]}
-    assert held == {f"vCPU 1, device tree: {OVERRIDE}"}
+    held = {(finding["subject"], finding["where"]) for finding in case["findings"] if not finding["known"]}
+    first, second = (f"vCPU {vcpu}, device tree: {OVERRIDE}" for vcpu in (0, 1))
+    assert held == {
+        ("CLIDR_EL1", second),
+        ("/sys/devices/system/cpu/cpu*/cache", second),
+        ("/sys/kernel/debug/sched/domains", first),
+        ("/sys/kernel/debug/sched/domains", second),
+    }
+    assert [bool(cpu.domains) for cpu in guests[OVERRIDE].cpus] == [False, False]
+    assert all(cpu.domains for way in (CLIDR, SYSFS) for cpu in guests[way].cpus)
+    assert any("topology.c" in message for message in guests[OVERRIDE].messages)
+    assert guests[CLIDR].lscpu.startswith("NAME ONE-SIZE ALL-SIZE")
 
 
 def test_a_native_kernel_takes_no_override_and_shows_the_cpus_caches(tmp_path):
@@ -72,14 +83,27 @@ def test_a_native_kernel_takes_no_override_and_shows_the_cpus_caches(tmp_path):
     assert case["status"] == "PASS"
 
 
+def test_a_lowered_ctr_leaves_a_guest_with_idc(tmp_path):
+    """KVM leaves CLIDR_EL1 as it fabricated it for the host's CTR_EL0 (suites/linux/README.md)."""
+    said, case, guests = captured("deb-src:6.12", "emulated:neoverse-v1", tmp_path)
+    assert said.code == 0, said.stderr
+    assert promised(guests[CLIDR]) == {"IDC": 1, "DIC": 1}
+    assert promised(guests[LOWERED]) == {"IDC": 1, "DIC": 0}
+    assert (guests[LOWERED].ctr, guests[LOWERED].clidr_end) == (0x8444C004, (0x1000004,) * 2)
+    (finding,) = [each for each in case["findings"] if each["subject"] == "CTR_EL0.IDC"]
+    assert "2843cae26644" in finding["known"]
+    assert case["status"] == "PASS"
+
+
 @pytest.fixture(scope="module")
 def host(tmp_path_factory):
     """A booted machine with the probe on it, and its kernel."""
     kernel = resolve("deb-src:6.12", Deadline(1500), print)
     console = tmp_path_factory.mktemp("linux") / "console.log"
-    with machine("emulated:neoverse-n1").boot(kernel, console, Deadline(120), print) as booted:
+    on = machine("emulated:neoverse-n1")
+    with on.boot(kernel, console, Deadline(120), print, with_image=True) as booted:
         with placed(booted.host, build.built(Deadline(120)), Deadline(60), lambda name, raw: None) as probe:
-            yield kernel, probe
+            yield booted, probe
 
 
 #: The first program of a guest that goes wrong, how that ends, with which words, after how many seconds.
@@ -94,7 +118,7 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_guest_that_goes_wrong_ends_and_its_end_is_told(host, tmp_path, wrong):
-    kernel, probe = host
+    booted, probe = host
     code, end, words, seconds = WRONG[wrong]
     source = f"#include <fcntl.h>\n#include <unistd.h>\nint main(void) {{ {code} }}\n"
     (tmp_path / "init.c").write_text(source)
@@ -102,8 +126,8 @@ def test_a_guest_that_goes_wrong_ends_and_its_end_is_told(host, tmp_path, wrong)
     subprocess.run(compiler, cwd=tmp_path, check=True, timeout=60)
     packed = linux.initrd((tmp_path / "init").read_bytes())
     tree = linux_tree(2, host_leaves(probe.caches(Deadline(20))), len(packed))
-    linux.place(probe, kernel.image, {linux.INITRD: packed, "0.dtb": tree}, Deadline(60))
-    arguments = [linux.IMAGE, linux.INITRD, "0.dtb", "2", f"{seconds}"]
+    linux.place(probe, None, {linux.INITRD: packed, "0.dtb": tree}, Deadline(60))
+    arguments = [booted.image, linux.INITRD, "0.dtb", "2", f"{seconds}"]
     found = told(probe.linux("wrong", arguments, Deadline(120)), 2)
     assert (found.end, found.cpus) == (end, ())
     assert any(words in line for line in found.console)

@@ -159,7 +159,7 @@ def test_the_report_names_scheduler_domains_where_the_kernel_does():
     first = replace(plain.cpus[0], domains=(Domain(name="MC", shares_cache=True),))
     rows = list(linux_rows(linux_capture(replace(plain, domains_told=True, cpus=(first, plain.cpus[1])))))
     assert [row.shows.partition("; ")[2] for row in rows] == [
-        "scheduler domains: MC",
+        "scheduler domains: MC (one last cache)",
         "scheduler domains: none",
     ]
 

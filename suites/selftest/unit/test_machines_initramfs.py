@@ -186,3 +186,15 @@ def test_private_keys_do_not_show():
     secret = keys.fresh()
     assert "PRIVATE" not in repr(secret)
     assert secret.host_public in repr(secret)
+
+
+def test_the_kernels_image_lies_in_the_machine_only_where_it_is_asked_for(tmp_path):
+    image = tmp_path / "Image"
+    image.write_bytes(b"kernel")
+    plain, asked = io.BytesIO(), io.BytesIO()
+    secret = keys.fresh()
+    initramfs.write(plain, [], secret)
+    initramfs.write(asked, [], secret, image)
+    found = unpacked(asked.getvalue())
+    assert found["boot/Image"] == (stat.S_IFREG | 0o644, b"kernel")
+    assert found.keys() - unpacked(plain.getvalue()).keys() == {"boot", "boot/Image"}

@@ -17,8 +17,9 @@ from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, TRIALS, judge
 from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
-from ccsight.evidence.model import Capture, Cell
+from ccsight.evidence.model import Capture
 from ccsight.evidence.run import Run
+from ccsight.evidence.views import Cell
 from ccsight.machines import silicon
 from ccsight.status import Status
 from ccsight.store import locked, write_atomically

@@ -37,7 +37,7 @@ def available(deadline: Deadline, report: tools.Report, *, refresh: bool = False
 
 def _newest(known: Index, series: str, flavour: str) -> Available:
     rows = known.images(series, flavour)
-    row = rows[-1]
+    row = next((row for row in reversed(rows) if row.sha256 not in known.gone), rows[-1])
     return Available(
         spec=f"deb:{series}" + (f",flavour={flavour}" if flavour else ""),
         series=series,

@@ -1,9 +1,11 @@
 """``deb:SERIES``: a distribution's kernel, newest of its series, from its packages.
 
 Where the Image lies is found by looking: in ``linux-image-*`` itself, or in the ``linux-binary-*``
-(with ``linux-modules-*``) that it depends on.
+(with ``linux-modules-*``) that it depends on. Of a series, the newest version is used of which the archive
+has not only the entry in its lists but the files, too; what was passed over is said each time.
 """
 
+import itertools
 import shutil
 import time
 from pathlib import Path
@@ -34,17 +36,45 @@ def resolve(spec: Spec, deadline: Deadline, report: tools.Report) -> Kernel:
     """
     known = index.load(deadline, report)
     try:
-        row = choose(known, spec)
+        candidates(known, spec)
     except UsageError as unknown:
         if kept := _kept(spec):
             return stored.kernel(spec, kept)
         known = _newer(known, unknown, deadline, report)
-        row = choose(known, spec)
     try:
-        return stored.kernel(spec, _unpacked(known, row, deadline, report))
-    except packages.PackageGone:  # the archive has moved on since its lists were read
+        return _newest(known, spec, deadline, report)
+    except packages.PackageGone:  # the archive may have moved on since its lists were read
         known = index.refresh(known.made, deadline, report)
-        return stored.kernel(spec, _unpacked(known, choose(known, spec), deadline, report))
+        return _newest(known, spec, deadline, report)
+
+
+def _newest(known: Index, spec: Spec, deadline: Deadline, report: tools.Report) -> Kernel:
+    """Return the first candidate that can be had. Raises PackageGone when that is none."""
+    rows = candidates(known, spec)
+    passed = list(itertools.takewhile(lambda row: _gone(known, row, deadline, report), rows[:-1]))
+    row = rows[len(passed)]
+    kernel = stored.kernel(spec, _unpacked(known, row, deadline, report))
+    if passed:
+        newest = f"{passed[0].version}{' and others' if len(passed) > 1 else ''}"
+        report(f"using {row.version}: the archive lists {newest}, but does not have the files")
+    return kernel
+
+
+def _gone(known: Index, row: Row, deadline: Deadline, report: tools.Report) -> bool:
+    """Try to fetch a kernel, and tell whether the archive lists it without having it.
+
+    Raises PackageGone when it has gone and the lists are old enough to be read again.
+    """
+    if row.sha256 in known.gone and not _place(row).is_dir():
+        return True
+    try:
+        _unpacked(known, row, deadline, report)
+    except packages.PackageGone:
+        if known.made < time.time() - _FRESH:
+            raise
+        index.forget(row, deadline)
+        return True
+    return False
 
 
 def pin(kernel: Kernel) -> str:
@@ -58,20 +88,24 @@ def key(row: Row) -> str:
     return f"{row.package}_{_escaped(row.version)}_{row.sha256[:12]}"
 
 
+def _place(row: Row) -> Path:
+    return cache_dir() / "kernels" / key(row)
+
+
 def _escaped(version: str) -> str:
     return version.replace(":", "%3a")
 
 
-def choose(known: Index, spec: Spec) -> Row:
-    """Return the image package that a spec means. Raises UsageError saying what there is instead."""
+def candidates(known: Index, spec: Spec) -> list[Row]:
+    """Return the image packages that a spec can mean, newest first: only one where it names a version.
+
+    Raises UsageError saying what there is instead.
+    """
     series, _, version = spec.value.partition("=")
     flavour = spec.option("flavour") or ""
     rows = known.images(series, flavour)
-    if rows and not version:
-        return rows[-1]
-    for row in rows:
-        if row.version == version:
-            return row
+    if found := [row for row in reversed(rows) if version in ("", row.version)]:
+        return found
     if rows:
         evidence = f"versions of {series}: {', '.join(row.version for row in rows)}"
     elif series in known.series():

@@ -46,13 +46,17 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """All kernels, oldest version first. ``origin`` is what the environment said of the archive."""
+    """All kernels, oldest version first. ``origin`` is what the environment said of the archive.
+
+    ``gone`` are the hashes of image packages that the archive turned out not to have, or not with all parts.
+    """
 
     schema: int
     origin: str
     made: float
     config: str
     rows: tuple[Row, ...]
+    gone: frozenset[str] = frozenset()
 
     def images(self, series: str, flavour: str) -> list[Row]:
         """Return the kernels of a series and flavour that are there with all their parts, oldest first."""
@@ -119,6 +123,14 @@ def refresh(since: float, deadline: Deadline, report: tools.Report) -> Index:
         )
         write_atomically(_place(), msgspec.json.encode(index))
         return index
+
+
+def forget(row: Row, deadline: Deadline) -> None:
+    """Note that the archive lists a kernel whose files it does not have; the next refresh asks again."""
+    with locked(_place(), deadline):
+        if index := cached():
+            gone = index.gone | {row.sha256}
+            write_atomically(_place(), msgspec.json.encode(msgspec.structs.replace(index, gone=gone)))
 
 
 def named(package: str, version: str) -> tuple[str, str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.campaign.compare import Request, start
-from ccsight.evidence.model import Cell
 from ccsight.evidence.run import Run
+from ccsight.evidence.views import Cell
 from ccsight.machines.silicon import shipped
 
 

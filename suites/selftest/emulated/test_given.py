@@ -4,7 +4,7 @@ import pytest
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import Vantage
+from ccsight.evidence.views import Vantage
 from ccsight.kernels.spec import resolve
 from ccsight.kvm.gifts import EL2, GIFTS, MTE
 from ccsight.machines.registry import machine

@@ -6,8 +6,8 @@ import pytest
 from command import ccsight
 
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import Vantage
 from ccsight.evidence.run import find_run
+from ccsight.evidence.views import Vantage
 from ccsight.kernels.spec import resolve
 from ccsight.paths import cache_dir
 

@@ -15,8 +15,9 @@ from python_host import ccsight, layer
 from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.campaign.compare import Request, start
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import Capture, Vantage
+from ccsight.evidence.model import Capture
 from ccsight.evidence.run import Run, find_run
+from ccsight.evidence.views import Vantage
 from ccsight.kernels.spec import resolve
 from ccsight.machines import initramfs, registry, silicon
 from ccsight.machines.model import Host

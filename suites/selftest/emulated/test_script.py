@@ -7,7 +7,7 @@ import pytest
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
-from ccsight.evidence.model import Reading
+from ccsight.evidence.views import Reading
 from ccsight.kernels.spec import resolve
 from ccsight.machines.registry import machine
 from ccsight.probes import build

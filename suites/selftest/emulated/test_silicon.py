@@ -10,9 +10,10 @@ import pytest
 from command import Said, ccsight
 
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import CARRIED, MOVED, PINNED, Capture, Vantage
+from ccsight.evidence.model import Capture
 from ccsight.evidence.record import from_json
 from ccsight.evidence.run import find_run
+from ccsight.evidence.views import CARRIED, MOVED, PINNED, Vantage
 from ccsight.machines.overrides import Met
 from ccsight.store import locked
 

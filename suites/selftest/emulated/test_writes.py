@@ -8,8 +8,8 @@ from command import ccsight
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.arm64.registers import CLIDR_EL1
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import FUZZED, PINNED, Vantage
 from ccsight.evidence.run import find_run
+from ccsight.evidence.views import FUZZED, PINNED, Vantage
 from ccsight.kernels import spec
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.written import written

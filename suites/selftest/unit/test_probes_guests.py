@@ -366,7 +366,7 @@ def test_every_step_that_a_script_has_is_understood(harness):
         assert line.values["what"] == what
         said = list(line.values.values())
         assert {argument for argument in arguments if argument != "0"} <= set(said)
-        assert line.values.get("path", "") == ("here/x-sweep.img" if step.image else "")
+        assert line.values.get("path", "") == ("here/x-sweep.img" if step.file else "")
         assert ("slot", "1") not in line.values.items() or "1" in arguments
 
 
@@ -448,14 +448,16 @@ def test_broken_logs_are_survived(harness, place, content):
 
 
 def test_programs_are_built_once_and_reproducibly(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "first"))
-    first = build.built(Deadline(60))
-    assert build.built(Deadline(60)) == first
+    first = build.built(Deadline(60))  # in the user's cache, where it most often is already
     clone = tmp_path / "elsewhere" / "guests"
     shutil.copytree(data_dir("guests"), clone)
     monkeypatch.setattr(build, "data_dir", lambda name: clone)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
     second = build.built(Deadline(60))
+    made = {path.name: path.stat().st_mtime_ns for path in second.iterdir()}
+    assert build.built(Deadline(60)) == second
+    assert {path.name: path.stat().st_mtime_ns for path in second.iterdir()} == made
+    assert second.parent != first.parent
     assert second.name == first.name
     assert {path.name for path in first.iterdir()} >= {"ccprobe", "ccprobe.so", "view.img", "aarch32.img"}
     for path in first.iterdir():

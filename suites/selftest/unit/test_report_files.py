@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -19,6 +20,12 @@ from ccsight.evidence.views import Vantage
 from ccsight.report import as_json, html, junit
 from ccsight.report.drawing import WIDTH, draw
 from ccsight.report.wording import gathered
+
+
+@cache
+def page(result) -> str:
+    """Return the page of a sample, which takes a second to make."""
+    return html.document(result()).decode()
 
 
 class Page(HTMLParser):
@@ -46,18 +53,18 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("result", [good, troubled, hostile, unlike])
 def test_html_is_well_nested_and_needs_nothing_but_itself(result):
-    text = html.document(result()).decode()
-    page = Page(text)
-    assert page.open == []
-    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in page.tags}
-    links = [str(value) for _, attrs in page.tags for name, value in attrs.items() if name in ("href", "src")]
+    text = page(result)
+    read = Page(text)
+    assert read.open == []
+    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _ in read.tags}
+    links = [str(value) for _, attrs in read.tags for name, value in attrs.items() if name in ("href", "src")]
     assert all(re.match(r"#machine-|captures/|consoles/", link) for link in links)
     assert "url(" not in text
     assert "@import" not in text
 
 
 def test_html_says_what_matters():
-    text = html.document(troubled()).decode()
+    text = page(troubled)
     for word in (
         "A kernel fails 3 of its laws.",
         "0x7ff0000003a",
@@ -70,18 +77,18 @@ def test_html_says_what_matters():
         "7af0c2534f4c",
     ):
         assert word in text, word
-    assert "Every law holds on every kernel." in html.document(good()).decode()
+    assert "Every law holds on every kernel." in page(good)
 
 
 def test_html_escapes_what_machines_say():
-    text = html.document(hostile()).decode()
+    text = page(hostile)
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert not set(text) & {"\x1b", "\u202e"}
 
 
 def test_html_shows_the_vantages_of_each_group_of_cpus_side_by_side():
-    text = " ".join(html.document(unlike()).decode().split())
+    text = " ".join(page(unlike).split())
     for word in (
         "By physical CPU",
         "<th>host kernel (MRS)</th><th>userspace (KVM_GET_ONE_REG)</th><th>guest (MRS at EL1)</th>",
@@ -94,7 +101,7 @@ def test_html_shows_the_vantages_of_each_group_of_cpus_side_by_side():
         "host kernel (MRS), CPU 0-1",
     ):
         assert word in text, word
-    alike = html.document(good()).decode()
+    alike = page(good)
     assert "By physical CPU" in alike
     assert "declared" not in alike
 

@@ -11,7 +11,7 @@ from tiny_archive import Archive, Server, run
 from ccsight.deadline import Deadline
 from ccsight.errors import ArchiveError, UsageError
 from ccsight.toolbox import elf, qemu
-from ccsight.toolbox.userland import userland
+from ccsight.toolbox.userland import guest_userland, userland
 
 TRUE = Path(shutil.which("true") or "/bin/true")
 
@@ -158,6 +158,16 @@ def test_userland_has_the_programs_and_just_their_libraries(archive: Archive, se
     assert os.access(place / "bin/dropbear", os.X_OK)
     server.stop()
     assert userland(Deadline(20), quiet) == place
+
+
+def test_the_programs_of_a_linux_guest_lie_in_a_folder_of_their_own(archive: Archive, server: Server) -> None:
+    archive.add("stable", "util-linux", "1", {"usr/bin/lscpu": TRUE.read_bytes()}, Depends="libtiny")
+    archive.add("stable", "libtiny", "1", host_libraries())
+    archive.publish()
+    place = guest_userland(Deadline(20), quiet)
+    found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+    libraries = {f"lib/{Path(name).name}" for name in host_libraries()}
+    assert found == {"bin/lscpu", "packages.json"} | libraries
 
 
 def test_a_library_that_no_package_brought() -> None:

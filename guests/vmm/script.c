@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "migrate.h"
 #include "script.h"
 
 #define SCRIPT_MAX	(1 << 20)
@@ -40,7 +41,10 @@ static bool find(struct script *script, const struct step *step)
 	case STEP_CHECK:
 	case STEP_CAP:
 	case STEP_GIC:
+	case STEP_SAVE:
 		return script->slot->made;
+	case STEP_RESTORE:
+		return script->slot->made && step->amount < WAYS;
 	default:
 		return script->slot->made && step->vcpu < vm->vcpu_count;
 	}

@@ -33,10 +33,11 @@ static const struct {
 	[STEP_UNPIN] = { "unpin", "" },
 	[STEP_RUN] = { "run", "svx" },
 	[STEP_CHECK] = { "check", "sn" },
-	[STEP_CAP] = { "cap", "sn" },
 	[STEP_GIC] = { "gic", "s" },
 	[STEP_SAVE] = { "save", "sp" },
 	[STEP_RESTORE] = { "restore", "snp" },
+	[STEP_CAP] = { "cap", "snx" },
+	[STEP_VCPUCAP] = { "vcpucap", "svnx" },
 };
 
 const char *step_name(enum what what)

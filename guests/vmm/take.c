@@ -142,10 +142,12 @@ static void check(struct script *script, unsigned int number, const struct step 
 		wire_dec(script->wire, "says", (uint64_t)says);
 }
 
+/* To the machine, or to one vCPU: capabilities of the two are not the same ones. */
 static void give(struct script *script, unsigned int number, const struct step *step)
 {
-	struct kvm_enable_cap enable = { .cap = step->amount };
-	int problem = ioctl(script->slot->vm.fd, KVM_ENABLE_CAP, &enable) ? errno : 0;
+	struct kvm_enable_cap enable = { .cap = step->amount, .args = { step->numbers[0] } };
+	int fd = step->what == STEP_CAP ? script->slot->vm.fd : script->vcpu->fd;
+	int problem = ioctl(fd, KVM_ENABLE_CAP, &enable) ? errno : 0;
 
 	begin_result(script, number, step);
 	add_problem(script, problem);
@@ -183,13 +185,14 @@ bool take_step(struct script *script, unsigned int number, const struct step *st
 	case STEP_SETBAD:
 		set(script, number, step);
 		return true;
+	case STEP_CAP:
+	case STEP_VCPUCAP:
+		give(script, number, step);
+		return true;
 	case STEP_RUN:
 		return run(script, number, step);
 	case STEP_CHECK:
 		check(script, number, step);
-		return true;
-	case STEP_CAP:
-		give(script, number, step);
 		return true;
 	default:
 		if (!do_step(script, step))

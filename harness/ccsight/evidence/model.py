@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.linux import LinuxGuest
+from ccsight.evidence.linux import LinuxCpu, LinuxGuest
 from ccsight.evidence.migrations import Restored, Saved
 from ccsight.evidence.record import Hex, Record
 from ccsight.evidence.views import LAUNCH, Cell, RegisterList, Vantage, View, Write
@@ -155,6 +155,8 @@ class Capture(Record, frozen=True):
     lists_given: tuple[RegisterList, ...] = ()
     #: the host's own kernel as a guest, where that was asked for
     linux: tuple[LinuxGuest, ...] = ()
+    #: what the host's own sysfs shows of its caches, where that was asked for
+    sysfs: tuple[LinuxCpu, ...] = ()
     #: VMs that were saved here, and what became of those that were restored here, in this boot or another
     saved: tuple[Saved, ...] = ()
     restored: tuple[Restored, ...] = ()

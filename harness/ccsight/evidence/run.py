@@ -5,6 +5,8 @@
     captures/CELL/BOOT/capture.json   what a boot said, parsed; beside it the raw streams
     captures/CELL/BOOT/failure.json   instead: why a boot said nothing
     captures/CELL/BOOT/boots.json     beside it, of a patched kernel: how it and its base then booted
+    captures/CELL/BOOT/NAME.state     beside it: VMs that were saved
+    captures/CELL/restore/            what became of other kernels' VMs, in a boot of its own
     consoles/CELL-BOOT.log            the machine's console
     consoles/CELL-BOOT.N.log          that of the Nth of these boots
 
@@ -26,10 +28,13 @@ from ccsight.errors import EvidenceError, UsageError
 from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import READABLE, SCHEMA, BuildFacts, Capture, Package
-from ccsight.evidence.record import Record, T, from_json, to_json, to_json_line
+from ccsight.evidence.model import READABLE, SCHEMA, Arrivals, BuildFacts, Capture, Package
+from ccsight.evidence.record import Hex, Record, T, from_json, to_json, to_json_line
 from ccsight.evidence.views import FUZZ_VALUES, Cell
 from ccsight.store import explain, write_atomically
+
+#: The boot of a cell in which states are only restored, where others have numbers.
+RESTORE = "restore"
 
 
 class PlannedKernel(Record, frozen=True):
@@ -48,12 +53,50 @@ class PlannedKernel(Record, frozen=True):
     base: str = ""
 
 
+class Depth(Record, frozen=True):
+    """What is asked in every cell, beside what always is.
+
+    ``fuzz`` is how many random values are written, ``linux`` whether Linux guests run, ``migrate`` whether
+    VMs are saved, and restored on every other kernel of the machine; ``native_cap`` is the number of a
+    capability that loads a CPU's own values into a VM, 0 where none is tried, ``rules`` whether the new
+    kernel is held to what it owes the old one's guests. ``profile`` are the values that a VMM chooses, by
+    reading; the first kernel's where there are none. ``only`` names the programs that run, where not all
+    shall.
+    """
+
+    fuzz: int = FUZZ_VALUES
+    linux: bool = False
+    migrate: bool = False
+    native_cap: int = 0
+    rules: bool = False
+    profile: dict[str, Hex] = msgspec.field(default_factory=dict)
+    only: tuple[str, ...] = ()
+
+    def runs(self, program: str) -> bool:
+        """Tell whether a program may run."""
+        asked = {
+            "linux": self.linux,
+            "save": self.migrate,
+            "restore": self.migrate,
+            "sysfs": "sysfs" in self.only,
+        }
+        return asked.get(program, True) and (not self.only or program in self.only)
+
+
+#: What is asked where nobody says otherwise.
+USUAL = Depth(migrate=True)
+#: Only what profiles are made of: each physical CPU, and what the host's sysfs shows of it.
+VALUES = Depth(fuzz=0, only=("view", "sweep", "sysfs"))
+#: Nothing but VMs that move, between all kernels.
+MOVES = Depth(fuzz=0, migrate=True, only=("view", "save", "restore"))
+
+
 class Plan(Record, frozen=True):
     """What a run promises, and with what: the content of run.json.
 
     ``kernels`` has the old one first. ``argv`` is the command that repeats the run. ``silicon`` is the
     text of the user's own silicon table, "" where there is none: ``silicon:`` machines mean the same forever.
-    ``fuzz`` is how many random values every cell writes, ``linux`` whether Linux guests run in it.
+    ``depth`` is what is asked in every cell.
     """
 
     schema: int
@@ -66,8 +109,7 @@ class Plan(Record, frozen=True):
     cells: tuple[Cell, ...]
     cases: tuple[PlannedCase, ...]
     silicon: str = ""
-    fuzz: int = FUZZ_VALUES
-    linux: bool = False
+    depth: Depth = Depth()
 
     def cell(self, machine: str, kernel: str) -> Cell:
         """Return the cell of a machine and a kernel, by their specs."""
@@ -115,11 +157,11 @@ class Run:
         """Open a run that is there. Raises EvidenceError when run.json is missing or malformed."""
         return cls(folder, _of_this_schema(_read(folder / "run.json", Plan), folder))
 
-    def boot_folder(self, cell: Cell, boot: int = 1) -> Path:
+    def boot_folder(self, cell: Cell, boot: int | str = 1) -> Path:
         """Return the folder of one boot of a cell."""
         return self.folder / "captures" / cell.id / str(boot)
 
-    def console(self, cell: Cell, boot: int = 1, control: int = 0) -> Path:
+    def console(self, cell: Cell, boot: int | str = 1, control: int = 0) -> Path:
         """Return the file of one boot's console, or of a boot that was made as its control."""
         number = f"{boot}.{control}" if control else f"{boot}"
         return self.folder / "consoles" / f"{cell.id}-{number}.log"
@@ -153,7 +195,23 @@ class Run:
         found = read_capture(path)
         if found.cell != cell:
             raise EvidenceError(f"{path} is of another cell", evidence=f"it is of {found.cell.title}")
-        return found
+        arrivals = self.arrivals(cell)
+        if arrivals is None:
+            return found
+        return msgspec.structs.replace(
+            found,
+            restored=found.restored + arrivals.restored,
+            failures=found.failures | arrivals.failures,
+        )
+
+    def arrivals(self, cell: Cell) -> Arrivals | None:
+        """Return what a cell's boot for restoring said, None where there was none yet."""
+        path = self.folder / "captures" / cell.id / RESTORE / "arrivals.json"
+        return _of_this_schema(_read(path, Arrivals), path) if path.is_file() else None
+
+    def state(self, cell: Cell, file: str) -> Path:
+        """Return where a VM lies that was saved in the boot of a cell that counts."""
+        return self.boot_folder(cell, self.boot(cell)) / file
 
     def failure(self, cell: Cell, boot: int | None = None) -> Failure | None:
         """Return why a boot, mostly the one that counts, has no capture, or None where nothing says so."""
@@ -167,7 +225,7 @@ class Run:
         path = self.boot_folder(cell, self.boot(cell)) / "boots.json"
         return _of_this_schema(_read(path, Boots), path) if path.is_file() else None
 
-    def write(self, cell: Cell, name: str, content: bytes, boot: int = 1) -> None:
+    def write(self, cell: Cell, name: str, content: bytes, boot: int | str = 1) -> None:
         """Put a file into the folder of a cell's boot, whole or not at all."""
         folder = self.boot_folder(cell, boot)
         try:
@@ -229,7 +287,7 @@ def read_capture(path: Path) -> Capture:
     return _of_this_schema(_read(path, Capture), path)
 
 
-Versioned = TypeVar("Versioned", Plan, Capture, Boots)
+Versioned = TypeVar("Versioned", Plan, Capture, Boots, Arrivals)
 
 
 def _of_this_schema(evidence: Versioned, where: Path) -> Versioned:

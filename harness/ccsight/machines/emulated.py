@@ -5,6 +5,7 @@ this system but the console.
 """
 
 import contextlib
+import copy
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from ccsight.errors import BootError, DeadlineExceeded, HostLost, UsageError
 from ccsight.kernels.model import Kernel
 from ccsight.machines import initramfs, keys
 from ccsight.machines.emulator import LOOPBACK, Emulator, PortTaken, Start, memory_file
+from ccsight.machines.fittings import Fitting, joined
 from ccsight.machines.model import Booted, Report
 from ccsight.machines.overrides import Overrides
 from ccsight.machines.tcg_plugin import plugin
@@ -128,11 +130,18 @@ class EmulatedMachine:
         self._board = board(spec, silicon)
         self._cores = silicon.cores if silicon else ()
         self._patience = patience
+        self._fittings: tuple[Fitting, ...] = ()
 
     @property
     def spec(self) -> str:
         """The spec that names this machine everywhere."""
         return self._spec.text
+
+    def fitted(self, *fittings: Fitting) -> "EmulatedMachine":
+        """Return this machine with more files or cables than its spec says."""
+        other = copy.copy(self)
+        other._fittings = (*self._fittings, *fittings)  # noqa: SLF001 - a copy of itself
+        return other
 
     def prepare(self, deadline: Deadline, report: Report) -> None:
         """See :class:`ccsight.machines.model.Machine`. Raises UsageError with the nearest model's name."""
@@ -163,16 +172,19 @@ class EmulatedMachine:
         tools = self._tools(deadline, report)
         secret = keys.fresh()
         token = secrets.token_hex(8)
+        more = joined(self._fittings)
         with contextlib.ExitStack() as stack:
             initrd = stack.enter_context(memory_file("initramfs"))
+            layers = [*initramfs.layers(tools.userland, kernel, deadline), *more.layers]
             image = kernel.image if with_image else None
-            initramfs.write(initrd, initramfs.layers(tools.userland, kernel, deadline), secret, image)
+            initramfs.write(initrd, layers, secret, image)
             overrides = stack.enter_context(Overrides(self._cores, tools.plugin))
             clock = deadline.within(self._patience)
             began = time.monotonic()
             report("boot")
-            argv = [*self._argv(tools.qemu, kernel, token), *overrides.argv]
-            emulator = self._started(Start(self.spec, argv, initrd, console, overrides.descriptors), clock)
+            argv = [*self._argv(tools.qemu, kernel, token), *overrides.argv, *more.argv]
+            inherits = (*overrides.descriptors, *more.descriptors)
+            emulator = self._started(Start(self.spec, argv, initrd, console, inherits), clock)
             stack.callback(emulator.end)
             ready = time.monotonic()
             report("ssh")

@@ -4,6 +4,7 @@ The first two are made once and kept in the cache; a boot writes only the keys a
 """
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,6 +46,16 @@ def layers(userland: Path, kernel: Kernel, deadline: Deadline) -> list[Path]:
     if kernel.modules is not None:
         made.append(_modules(kernel, kernel.modules, deadline))
     return made
+
+
+def layer(folder: Path, place: str, deadline: Deadline) -> Path:
+    """Return an archive of a folder's files that lie below ``place``, ``opt/NAME``, in the machine."""
+    key = _key(*_SOURCES, *sorted(folder.rglob("*")), salt=place)
+
+    def fill(draft: Path) -> None:
+        (draft / _LAYER).write_bytes(cpio.archive(_placed_entries(folder, place)))
+
+    return store.entry("initramfs", key, fill, deadline) / _LAYER
 
 
 def write(out: BinaryIO, shared: list[Path], keys: BootKeys, image: Path | None = None) -> None:
@@ -99,6 +110,12 @@ def _module_entries(folder: Path) -> list[cpio.Entry]:
     order = "".join(f"{name}.ko\n" for name, _ in needed)
     files = [cpio.file(f"modules/{name}.ko", content) for name, content in needed]
     return [*files, cpio.file("modules/order", order.encode())]
+
+
+def _placed_entries(folder: Path, place: str) -> list[cpio.Entry]:
+    parts = place.split("/")
+    parents = [cpio.folder("/".join(parts[:count])) for count in range(1, len(parts) + 1)]
+    return [*parents, *(replace(entry, name=f"{place}/{entry.name}") for entry in cpio.tree(folder))]
 
 
 def _boot_entries(keys: BootKeys) -> list[cpio.Entry]:

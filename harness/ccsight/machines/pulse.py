@@ -5,12 +5,16 @@ The guest's first process writes a word a line. The end of the stream means that
 
 import select
 import socket
+import threading
 import time
 
 from ccsight.deadline import Deadline
 
 #: A guest beats every other second; a loaded system may be that much slower and still be well.
 SILENCE = 45.0
+#: Somebody listens at least so often: the port takes 278 characters, two minutes of beats, and then the
+#: emulator waits for us, and does nothing else.
+_OFTEN = 20.0
 
 
 class Pulse:
@@ -23,6 +27,8 @@ class Pulse:
     def __init__(self) -> None:
         self._ours, self.theirs = socket.socketpair()
         self._ours.setblocking(False)
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
         self._heard = b""
         self._last = time.monotonic()
         self.ready = False
@@ -30,12 +36,15 @@ class Pulse:
         self.ended = False
 
     def started(self) -> None:
-        """Drop our copy of the emulator's end, so that its end is seen."""
+        """Drop our copy of the emulator's end, so that its end is seen, and listen from now on."""
         self.theirs.close()
+        threading.Thread(target=self._keep_listening, daemon=True).start()
 
     def close(self) -> None:
         """Close both ends."""
-        self._ours.close()
+        self._closed.set()
+        with self._lock:
+            self._ours.close()
         self.theirs.close()
 
     def wait(self, deadline: Deadline) -> bool:
@@ -49,6 +58,14 @@ class Pulse:
 
     def listen(self) -> str:
         """Take in what the guest said since the last time, and return ``gone``; never waits."""
+        with self._lock:
+            return self._listen()
+
+    def _keep_listening(self) -> None:
+        while not self._closed.wait(_OFTEN) and not self.listen():
+            pass
+
+    def _listen(self) -> str:
         while not self.gone:
             try:
                 chunk = self._ours.recv(4096)

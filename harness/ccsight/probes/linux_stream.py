@@ -24,11 +24,16 @@ _SIZE = re.compile(r"(0|[1-9][0-9]{0,6})K")
 _CPUS = re.compile(r"[0-9]+([,-][0-9]+)*")
 
 
-def host_leaves(stream: Stream) -> tuple[Leaf, ...]:
-    """Return the caches that the host's sysfs shows of its first CPU; none where it has no such folder."""
+def host_cpus(stream: Stream) -> tuple[LinuxCpu, ...]:
+    """Return what the host's sysfs shows of each of its CPUs."""
     stream.expect("ccprobe-caches")
     stream.raise_errors()
-    cpus = _cpus(stream)
+    return _cpus(stream)
+
+
+def host_leaves(stream: Stream) -> tuple[Leaf, ...]:
+    """Return the caches that the host's sysfs shows of its first CPU; none where it has no such folder."""
+    cpus = host_cpus(stream)
     found = (cpus[0].leaves if cpus else None) or ()
     return tuple(leaf for leaf in found if leaf.level and leaf.type)  # nobody can describe any other
 

@@ -4,18 +4,18 @@ The guest remembers what it read at first, and goes on wherever its VM is restor
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.deadline import Deadline
-from ccsight.errors import ProbeError
-from ccsight.evidence.migrations import ARRIVED, KNOWN, SAVED, Left, Restored, Saved, Way
+from ccsight.errors import EvidenceError, ProbeError
+from ccsight.evidence.migrations import ARRIVED, KNOWN, SAVED, Given, Left, Restored, Saved, Way
 from ccsight.evidence.record import Hex
 from ccsight.evidence.views import Cell, Reading, Vantage, View, Write
-from ccsight.probes import states
-from ccsight.probes.outcome import GIVEN_BACK, Arrived, Got, Ran, Wrote
+from ccsight.probes import outcome, states
+from ccsight.probes.outcome import GIVEN_BACK, Arrived, Got, Listed, Ran, Wrote
 from ccsight.probes.runner import Probe
 from ccsight.probes.script import Results, Script, Step
 from ccsight.probes.stream import Line
@@ -27,12 +27,49 @@ VCPUS = 2
 
 
 @dataclass(frozen=True)
+class Capability:
+    """What a VMM enables by KVM_ENABLE_CAP, of the VM before it has vCPUs, or of each vCPU."""
+
+    number: int
+    argument: int = 0
+    each_vcpu: bool = False
+
+
+def capabilities(number: int) -> tuple[Capability, ...]:
+    """Return a capability of which nobody knows whether the VM or each vCPU has it: KVM refuses the other."""
+    return Capability(number), Capability(number, each_vcpu=True)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a VM is launched: on which physical CPU, with which values, by reading, and capabilities."""
+
+    strategy: str
+    cpu: int
+    chosen: Mapping[str, int] = field(default_factory=dict)
+    capabilities: tuple[Capability, ...] = ()
+
+
+@dataclass(frozen=True)
 class State:
     """A state to be restored: whose it is, how its VM was launched, and the file here."""
 
     source: Cell
     strategy: str
+    sha256: str
     path: Path
+
+
+@dataclass(frozen=True)
+class Target:
+    """How a state is restored: the way, the physical CPU, and what its VM is given before."""
+
+    way: Way
+    cpu: int
+    capabilities: tuple[Capability, ...] = ()
+
+
+_Gifts = tuple[tuple[Capability, int | None, Step[outcome.Given]], ...]
 
 
 @dataclass(frozen=True)
@@ -40,18 +77,20 @@ class _Launch:
     """The steps of a VM that is launched, run and saved."""
 
     script: Script
+    given: _Gifts
     wrote: tuple[tuple[int, str, int, Step[Wrote]], ...]
     told: tuple[Step[Got], ...]
     ran: tuple[Step[Ran], ...]
 
 
-def save(probe: Probe, strategy: str, chosen: Mapping[str, int], deadline: Deadline) -> Saved:
-    """Launch a VM with the values that a VMM has chosen, by reading; let it run; save it.
+def save(probe: Probe, asked: Launch, deadline: Deadline) -> Saved:
+    """Launch a VM, let it run, and save it.
 
-    A value that KVM refuses is told in ``writes``, and the VM launched without it. Raises as
+    What KVM refuses is told in ``writes`` and ``given``, and the VM launched without it. Raises as
     ``Probe.script`` does, and EvidenceError for a state that is none.
     """
-    launch = _launch(strategy, chosen)
+    strategy = asked.strategy
+    launch = _launch(asked)
     results = probe.script(f"save-{strategy}", launch.script, deadline)
     content = probe.host.fetch(probe.path(_file(strategy)), deadline, limit=states.STATE_MAX)
     probe.keep(_file(strategy), content)
@@ -61,7 +100,9 @@ def save(probe: Probe, strategy: str, chosen: Mapping[str, int], deadline: Deadl
         file=_file(strategy),
         sha256=hashlib.sha256(content).hexdigest(),
         size=len(content),
+        cpu=asked.cpu,
         ids=state.ids,
+        given=_given(launch.given, results),
         writes=tuple(_write(*wrote, results) for wrote in launch.wrote),
         views=tuple(view for vcpu in range(VCPUS) for view in _saved_views(launch, vcpu, results)),
     )
@@ -71,15 +112,44 @@ def _file(strategy: str) -> str:
     return f"{strategy}.state"
 
 
-def _launch(strategy: str, chosen: Mapping[str, int]) -> _Launch:
-    script = Script()
-    script.vm(VCPUS)
+def _vm(script: Script, cpu: int, capabilities: tuple[Capability, ...]) -> _Gifts:
+    """Make a VM on a physical CPU as every VMM does, and enable what there is."""
+    script.pin(cpu)
+    script.vm(0)
+    given: list[tuple[Capability, int | None, Step[outcome.Given]]] = [
+        (each, None, script.give(each.number, each.argument)) for each in capabilities if not each.each_vcpu
+    ]
     for vcpu in range(VCPUS):
+        script.late_vcpu()
         script.init(vcpu)
+        given += [
+            (each, vcpu, script.give_vcpu(vcpu, each.number, each.argument))
+            for each in capabilities
+            if each.each_vcpu
+        ]
+    script.gic()
+    return tuple(given)
+
+
+def _given(given: _Gifts, results: Results) -> tuple[Given, ...]:
+    return tuple(
+        Given(
+            number=each.number,
+            argument=Hex(each.argument),
+            vcpu=vcpu,
+            problem=results[step].problem,
+        )
+        for each, vcpu, step in given
+    )
+
+
+def _launch(asked: Launch) -> _Launch:
+    script = Script()
+    given = _vm(script, asked.cpu, asked.capabilities)
     wrote = tuple(
         (vcpu, name, value, script.set(vcpu, of_reading(name), value))
         for vcpu in range(VCPUS)
-        for name, value in chosen.items()
+        for name, value in asked.chosen.items()
     )
     script.load(GUEST)
     told = tuple(script.get(vcpu) for vcpu in range(VCPUS))
@@ -87,9 +157,9 @@ def _launch(strategy: str, chosen: Mapping[str, int]) -> _Launch:
     for vcpu in range(VCPUS):
         script.start(vcpu)
         ran.append(script.run(vcpu))
-    script.save(_file(strategy))
+    script.save(_file(asked.strategy))
     script.drop()
-    return _Launch(script, wrote, told, tuple(ran))
+    return _Launch(script, given, wrote, told, tuple(ran))
 
 
 def _write(vcpu: int, name: str, value: int, step: Step[Wrote], results: Results) -> Write:
@@ -125,32 +195,62 @@ def _view(vantage: Vantage, vcpu: int, phase: str, readings: dict[str, Reading])
     return View(vantage=vantage, vcpu=vcpu, program=PROGRAM, phase=phase, readings=readings)
 
 
-def restore(probe: Probe, state: State, way: Way, deadline: Deadline) -> Restored:
-    """Restore a state in one way; where it is ALL, let the guest go on.
+def restore(
+    probe: Probe, state: State, targets: Iterable[Target], deadline: Deadline
+) -> tuple[Restored, ...]:
+    """Restore a state in several ways and places, each into a VM of its own.
+
+    Where the way is ALL the guest goes on.
 
     Raises as ``Probe.script`` does, and EvidenceError for a state that is none.
     """
     content = state.path.read_bytes()
     saved = states.parse(content, str(state.path))
-    name = hashlib.sha256(content).hexdigest()
-    probe.host.push(state.path, probe.path(f"{name}.state"), deadline, mode=0o600)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != state.sha256:
+        raise EvidenceError(
+            f"{state.path} is another state than was saved", evidence=f"SHA-256 {digest[:16]}…"
+        )
+    probe.host.push(state.path, probe.path(f"{digest}.state"), deadline, mode=0o600)
     script = Script()
-    script.vm(VCPUS)
-    for vcpu in range(VCPUS):
-        script.init(vcpu)
-    restored = script.restore(f"{name}.state", way)
-    script.expect(GUEST)
-    ran = [script.run(vcpu) for vcpu in range(VCPUS)] if way is Way.ALL else []
-    script.drop()
-    results = probe.script(f"restore-{state.source.id}-{state.strategy}-{way}", script, deadline)
-    return Restored(
-        source=state.source,
-        strategy=state.strategy,
-        sha256=name,
-        way=way,
-        left=_left(results[restored], saved),
-        views=tuple(view for vcpu, step in enumerate(ran) for view in _arrived_views(results[step], vcpu)),
+    asked = [(target, _arrival(script, target, f"{digest}.state")) for target in targets]
+    results = probe.script(f"restore-{state.source.id}-{state.strategy}", script, deadline)
+    return tuple(
+        Restored(
+            source=state.source,
+            strategy=state.strategy,
+            sha256=digest,
+            cpu=target.cpu,
+            way=target.way,
+            given=_given(arrival.given, results),
+            listed=len(results[arrival.listed].ids),
+            left=_left(results[arrival.restored], saved),
+            views=tuple(
+                view for vcpu, step in enumerate(arrival.ran) for view in _arrived_views(results[step], vcpu)
+            ),
+        )
+        for target, arrival in asked
     )
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """The steps of a state that is restored."""
+
+    given: _Gifts
+    listed: Step[Listed]
+    restored: Step[Arrived]
+    ran: tuple[Step[Ran], ...]
+
+
+def _arrival(script: Script, target: Target, file: str) -> _Arrival:
+    given = _vm(script, target.cpu, target.capabilities)
+    listed = script.list(0)
+    restored = script.restore(file, target.way)
+    script.expect(GUEST)
+    ran = tuple(script.run(vcpu) for vcpu in range(VCPUS)) if target.way is Way.ALL else ()
+    script.drop()
+    return _Arrival(given, listed, restored, ran)
 
 
 def _left(arrived: Arrived, saved: states.State) -> tuple[Left, ...]:

@@ -38,7 +38,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Given:
-    """KVM_ENABLE_CAP; ``problem`` is the errno's name, "" when the VM has it now."""
+    """KVM_ENABLE_CAP; ``problem`` is the errno's name, "" when the VM, or the vCPU, has it now."""
 
     problem: str
 
@@ -154,7 +154,7 @@ def checked(block: Block) -> Checked:
 
 
 def given(block: Block) -> Given:
-    """Read ``cap``."""
+    """Read ``cap`` or ``vcpucap``."""
     block.of()
     return Given(block.problem())
 

@@ -98,9 +98,13 @@ class Script:
         """Ask KVM_CHECK_EXTENSION of the VM about a capability."""
         return self._add(outcome.checked, "check", slot, capability)
 
-    def give(self, capability: int, slot: int = 0) -> Step[Given]:
+    def give(self, capability: int, argument: int = 0, slot: int = 0) -> Step[Given]:
         """Give the VM a capability, with KVM_ENABLE_CAP: some go to a VM without vCPUs only."""
-        return self._add(outcome.given, "cap", slot, capability)
+        return self._add(outcome.given, "cap", slot, capability, f"{argument:#x}")
+
+    def give_vcpu(self, vcpu: int, capability: int, argument: int = 0, slot: int = 0) -> Step[Given]:
+        """Give one vCPU a capability, with KVM_ENABLE_CAP."""
+        return self._add(outcome.given, "vcpucap", slot, vcpu, capability, f"{argument:#x}")
 
     def gic(self, slot: int = 0) -> Step[Did]:
         """Give the VM a GICv3 for the vCPUs that it has; KVM runs none with EL2 without one."""

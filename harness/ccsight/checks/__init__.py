@@ -15,8 +15,10 @@ from ccsight.checks import (
     life,
     linux,
     lists,
+    migration,
     modes,
     reference,
+    rules,
     writes,
 )
 from ccsight.checks.registry import (
@@ -24,6 +26,7 @@ from ccsight.checks.registry import (
     COMPARISONS,
     LAWS,
     LAWS_ON_REQUEST,
+    RULES,
     TRIALS,
     Agreement,
     Comparison,
@@ -38,6 +41,7 @@ __all__ = [
     "COMPARISONS",
     "LAWS",
     "LAWS_ON_REQUEST",
+    "RULES",
     "TRIALS",
     "Agreement",
     "Comparison",
@@ -54,8 +58,10 @@ __all__ = [
     "life",
     "linux",
     "lists",
+    "migration",
     "modes",
     "named",
     "reference",
+    "rules",
     "writes",
 ]

@@ -1,30 +1,50 @@
 """CR-006, CR-007, CR-008: a VM that is saved, and restored on the same kernel, a newer or an older one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ccsight.arm64.kvm_ids import name
-from ccsight.arm64.registers import SELECTORS, ccsidr
+from ccsight.arm64.registers import SELECTORS, ccsidr, in_short
 from ccsight.checks.fields import differences
-from ccsight.checks.registry import NotObserved, comparison, law, need_vcpus
+from ccsight.checks.registry import NotObserved, comparison, law
 from ccsight.evidence.cases import Finding
-from ccsight.evidence.migrations import ARRIVED, KNOWN, Left, Restored, Saved, Way
+from ccsight.evidence.migrations import (
+    ARRIVED,
+    AS_LAUNCHED,
+    KNOWN,
+    NATIVE_CAP,
+    PROFILED,
+    Left,
+    Restored,
+    Saved,
+    Way,
+)
 from ccsight.evidence.model import Capture
 from ccsight.evidence.record import Hex
-from ccsight.evidence.views import Vantage, View
+from ccsight.evidence.views import Cell, Vantage, View
 from ccsight.kvm.vmms import VMMS, Move, Outcome, Vmm, lost
 
 #: What a strategy is called in a finding.
-STRATEGIES = {"as-launched": "launched as it is", "profiled": "launched with the profile"}
+STRATEGIES = {AS_LAUNCHED: "as launched", PROFILED: "with the old values", NATIVE_CAP: "with native caches"}
 
 
 @dataclass(frozen=True)
 class Moved:
-    """One state at its destination: the outcome with each VMM, and what that rests on."""
+    """One state at its destination: the outcome with each VMM, and what that rests on.
+
+    ``cpu`` is the physical CPU on which it was restored, where that is not the kind on which it was saved.
+    """
 
     strategy: str
+    cpu: int | None
     outcomes: Mapping[str, tuple[Outcome, str]]
     findings: tuple[Finding, ...]
+
+    @property
+    def how(self) -> str:
+        """How the VM was launched and restored, in words."""
+        moved = "" if self.cpu is None else f", moved to CPU {self.cpu}"
+        return STRATEGIES[self.strategy] + moved
 
     @property
     def worst(self) -> Outcome:
@@ -37,11 +57,12 @@ class Moved:
     "CR-006",
     "save and restore on the same kernel loses nothing",
     "a VM that is only saved and restored, as every VMM does it, goes on with other caches",
+    program="save",
 )
 def restored_on_the_same_kernel(capture: Capture) -> Iterator[Finding]:
     """Every register arrives, and the guest reads what it remembers."""
     for saved in _saved(capture):
-        restored = _restored(capture, capture, saved)[Way.ALL]
+        restored = _restored(capture, capture, saved, saved.cpu, [Way.ALL])[Way.ALL]
         yield from _losses(restored)
         yield from _visible(restored)
 
@@ -50,6 +71,7 @@ def restored_on_the_same_kernel(capture: Capture) -> Iterator[Finding]:
     "CR-007",
     "what the old kernel saved restores on the new one, and the guest notices nothing",
     "after an upgrade running guests see other caches, or cannot be moved to the new kernel at all",
+    program="restore",
 )
 def upgrade(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
     """Outcome of the worst strategy and VMM."""
@@ -60,6 +82,7 @@ def upgrade(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
     "CR-008",
     "what the new kernel saved restores on the old one, and the guest notices nothing",
     "a roll-back is impossible once guests were launched on the new kernel",
+    program="restore",
 )
 def roll_back(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
     """Outcome of the worst strategy and VMM."""
@@ -75,7 +98,18 @@ def _compared(source: Capture, destination: Capture) -> tuple[str, tuple[Finding
 
 def moves(source: Capture, destination: Capture) -> tuple[Moved, ...]:
     """Return what became of each state of a source at a destination. Raises NotObserved."""
-    return tuple(_moved(source, destination, saved) for saved in _saved(source))
+    return tuple(
+        _moved(source, destination, saved, cpu)
+        for saved in _saved(source)
+        for cpu in _places(destination, saved)
+    )
+
+
+def _places(destination: Capture, saved: Saved) -> tuple[int, ...]:
+    """Return the CPUs on which a state was restored; of the kind on which it was saved, at least."""
+    arrived = (restored for restored in destination.restored if restored.strategy == saved.strategy)
+    found = {restored.cpu for restored in arrived if restored.sha256 == saved.sha256}
+    return tuple(sorted(found | {saved.cpu}))
 
 
 def _saved(source: Capture) -> tuple[Saved, ...]:
@@ -84,29 +118,33 @@ def _saved(source: Capture) -> tuple[Saved, ...]:
     return source.saved
 
 
-def _restored(source: Capture, destination: Capture, saved: Saved) -> dict[Way, Restored]:
+def _restored(
+    source: Capture, destination: Capture, saved: Saved, cpu: int, ways: Iterable[Way] = Way
+) -> dict[Way, Restored]:
     found = {
         restored.way: restored
         for restored in destination.restored
-        if (restored.source, restored.sha256) == (source.cell, saved.sha256)
+        if _key(restored) == (source.cell, saved.strategy, saved.sha256) and restored.cpu == cpu
     }
-    missing = [way for way in Way if way not in found]
+    missing = [way for way in ways if way not in found]
     if missing:
         raise NotObserved(
             f"the VM {saved.strategy} of {source.cell.title} was not restored on {destination.cell.title} "
             f"({missing[0]})"
         )
-    if found[Way.ALL].problem:
-        raise NotObserved(f"{saved.strategy} of {source.cell.title}: {found[Way.ALL].problem}")
     return found
 
 
-def _moved(source: Capture, destination: Capture, saved: Saved) -> Moved:
-    restored = _restored(source, destination, saved)
-    listed = destination.register_lists[need_vcpus(destination)[0]].ids
-    move = Move(restored, len(saved.ids), len(listed))
+def _key(restored: Restored) -> tuple[Cell, str, str]:
+    return restored.source, restored.strategy, restored.sha256
+
+
+def _moved(source: Capture, destination: Capture, saved: Saved, cpu: int) -> Moved:
+    restored = _restored(source, destination, saved, cpu)
+    move = Move(restored, len(saved.ids), restored[Way.LIST].listed)
     findings = (*_launch(saved), *_losses(restored[Way.ALL]), *_visible(restored[Way.ALL]))
-    return Moved(saved.strategy, {vmm.name: _outcome(vmm, move) for vmm in VMMS}, findings)
+    moved_to = None if cpu == saved.cpu else cpu
+    return Moved(saved.strategy, moved_to, {vmm.name: _outcome(vmm, move) for vmm in VMMS}, findings)
 
 
 def _outcome(vmm: Vmm, move: Move) -> tuple[Outcome, str]:
@@ -115,24 +153,29 @@ def _outcome(vmm: Vmm, move: Move) -> tuple[Outcome, str]:
     if why:
         return Outcome.REFUSED, why
     restored = move.restored[Way.ALL]
-    losses = [finding.subject for finding in _losses(restored)]
+    losses = dict.fromkeys(finding.subject for finding in _losses(restored))
     if losses:
-        return Outcome.LOSSY, ", ".join(dict.fromkeys(losses))
-    seen = [finding.subject for finding in _visible(restored)]
+        return Outcome.LOSSY, f"{in_short(losses)} did not arrive as the guest had it"
+    seen = dict.fromkeys(finding.subject.partition(".")[0] for finding in _visible(restored))
     if seen:
-        return Outcome.VISIBLE, ", ".join(dict.fromkeys(seen))
+        return Outcome.VISIBLE, f"the guest reads another {in_short(seen)} than it remembers"
     return Outcome.TRANSPARENT, ""
 
 
 def _verdicts(moved: Moved) -> Iterator[Finding]:
     for vmm, (outcome, why) in moved.outcomes.items():
-        yield Finding(
-            subject=vmm, where=STRATEGIES[moved.strategy], said=f"{outcome}: {why}" if why else outcome
-        )
+        yield Finding(subject=vmm, where=moved.how, said=f"{outcome}: {why}" if why else outcome)
 
 
 def _launch(saved: Saved) -> Iterator[Finding]:
     """Yield what the VMM could not choose at the launch."""
+    if saved.given and all(given.problem for given in saved.given):
+        errnos = ", ".join(dict.fromkeys(given.problem for given in saved.given))
+        yield Finding(
+            subject="KVM_ENABLE_CAP",
+            where="at launch",
+            said=f"capability {saved.given[0].number} is not there: {errnos}",
+        )
     for write in saved.writes:
         if write.problem and write.vcpu == 0:
             yield Finding(
@@ -152,7 +195,7 @@ def _losses(restored: Restored) -> Iterator[Finding]:
             after=_value(left.now.value, left.now.problem) if left.now else "",
         )
     for vcpu in sorted({view.vcpu for view in restored.views if view.vcpu is not None}):
-        yield from _too_wide(_view(restored, vcpu, Vantage.GUEST, KNOWN))
+        yield from _too_wide(*(_view(restored, vcpu, Vantage.GUEST, phase) for phase in (KNOWN, ARRIVED)))
         break
 
 
@@ -178,11 +221,11 @@ def _value(value: int | None, problem: str) -> str:
     return problem if value is None else f"{value:#x}"
 
 
-def _too_wide(known: View) -> Iterator[Finding]:
-    """Yield the sizes of which KVM's ids carry but 32 bits: with FEAT_CCIDX, the sets are above them."""
+def _too_wide(known: View, found: View) -> Iterator[Finding]:
+    """Yield the sizes that changed because KVM's ids carry but 32 bits: sets may be above them."""
     for selector in SELECTORS:
         value = known.value(ccsidr(selector)) or 0
-        if value >> 32:
+        if value >> 32 and value != found.value(ccsidr(selector)):
             yield Finding(
                 subject=ccsidr(selector),
                 said="the guest reads 64 bits, of which the state has 32: NumSets is cut off",

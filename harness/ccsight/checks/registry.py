@@ -70,12 +70,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A check that measures a difference between an old and a new kernel."""
+    """A check that measures a difference between an old and a new kernel; ``program`` as that of a law."""
 
     id: str
     title: str
     bug_class: str
     judge: ComparisonFunction
+    program: str = ""
 
 
 LAWS: dict[str, Law] = {}
@@ -83,6 +84,8 @@ LAWS: dict[str, Law] = {}
 LAWS_ON_REQUEST: dict[str, Law] = {}
 AGREEMENTS: dict[str, Agreement] = {}
 TRIALS: dict[str, Trial] = {}
+#: What the new one of two kernels owes the guests of the old one; judged only where somebody asks for it.
+RULES: dict[str, Agreement] = {}
 COMPARISONS: dict[str, Comparison] = {}
 
 
@@ -107,6 +110,16 @@ def agreement(check: str, title: str, bug_class: str) -> Callable[[AgreementFunc
     return enter
 
 
+def rule(check: str, title: str, bug_class: str) -> Callable[[AgreementFunction], AgreementFunction]:
+    """Enter a rule into the table: of an old and a new kernel, as an agreement is of two machines."""
+
+    def enter(function: AgreementFunction) -> AgreementFunction:
+        RULES[check] = Agreement(check, title, bug_class, function)
+        return function
+
+    return enter
+
+
 def trial(check: str, title: str, bug_class: str) -> Callable[[TrialFunction], TrialFunction]:
     """Enter a trial into the table."""
 
@@ -117,11 +130,13 @@ def trial(check: str, title: str, bug_class: str) -> Callable[[TrialFunction], T
     return enter
 
 
-def comparison(check: str, title: str, bug_class: str) -> Callable[[ComparisonFunction], ComparisonFunction]:
+def comparison(
+    check: str, title: str, bug_class: str, program: str = ""
+) -> Callable[[ComparisonFunction], ComparisonFunction]:
     """Enter a comparison into the table."""
 
     def enter(function: ComparisonFunction) -> ComparisonFunction:
-        COMPARISONS[check] = Comparison(check, title, bug_class, function)
+        COMPARISONS[check] = Comparison(check, title, bug_class, function, program)
         return function
 
     return enter
@@ -130,9 +145,10 @@ def comparison(check: str, title: str, bug_class: str) -> Callable[[ComparisonFu
 def named(check: str) -> Law | Agreement | Trial | Comparison:
     """Return a check by its id. Raises UsageError with the nearest one."""
     laws = LAWS | LAWS_ON_REQUEST
-    found = laws.get(check) or AGREEMENTS.get(check) or TRIALS.get(check) or COMPARISONS.get(check)
+    agreements = AGREEMENTS | RULES
+    found = laws.get(check) or agreements.get(check) or TRIALS.get(check) or COMPARISONS.get(check)
     if found is None:
-        known = [*laws, *AGREEMENTS, *TRIALS, *COMPARISONS]
+        known = [*laws, *agreements, *TRIALS, *COMPARISONS]
         raise UsageError(f"there is no check {check!r}", evidence=nearest(check, known))
     return found
 

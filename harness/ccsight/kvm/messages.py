@@ -28,10 +28,47 @@ MESSAGES = (
         "qemu-system-aarch64: Failed to load cpu:cpreg_vmstate_array_len",
         "the saved state has more registers than this host's KVM lists: the source's kernel knows registers "
         "that this one does not, or lists all fourteen CCSIDR_EL1 while this one lists those of its CPUs",
-        "ccsight compare OLD NEW names them (CR-014); go from the shorter list to the longer one only, or "
-        "hide "
-        "registers from QEMU where it can (kvm-hidden-regs)",
+        "ccsight compare OLD NEW names them (CR-014), and so does QEMU 11.1, which tolerates TCR2_EL1, "
+        "PIR_EL1 and PIRE0_EL1; else go from the shorter list to the longer one only",
         "QEMU target/arm/machine.c",
+    ),
+    Message(
+        "QEMU",
+        r"handle_cpreg_only_in_incoming_stream",
+        "qemu-system-aarch64: handle_cpreg_only_in_incoming_stream: demuxed reg 6020000000110003 in the "
+        "incoming stream but unknown on the destination: fail migration",
+        "the source sent a register that this host's KVM does not list, and that QEMU does not tolerate: a "
+        "demuxed one is a CCSIDR_EL1, of which kernels since v6.3 list all fourteen. QEMU 11.1.2 goes on all "
+        "the same: what stops it is a register that it could not set",
+        'see the lines behind it: without "Could not set register" the guest runs here, without this one',
+        "QEMU target/arm: arm_register_cpreg_mig_tolerance(), since 11.1",
+    ),
+    Message(
+        "QEMU",
+        r"handle_cpreg_missing_in_incoming_stream",
+        "qemu-system-aarch64: warning: handle_cpreg_missing_in_incoming_stream: demuxed reg 6020000000110003 "
+        "expected by the destination but not in the incoming stream: skip it",
+        "this host's KVM lists a register that the source did not send: the guest goes on, with the value "
+        "that a fresh VM has here; a demuxed one is a CCSIDR_EL1 of a cache that there was not",
+        "harmless, if the guest asks for no cache that CLIDR_EL1 does not list: a warning",
+        "QEMU target/arm: arm_register_cpreg_mig_tolerance(), since 11.1",
+    ),
+    Message(
+        "QEMU",
+        r"Sibling indicated error",
+        "qemu-system-aarch64: RP: Sibling indicated error 1",
+        "the destination's QEMU could not take the guest, and said so (return-path): the guest goes on here",
+        "read what the destination's QEMU said; ccsight explain knows its messages",
+        "QEMU migration/migration.c: source_return_path_thread()",
+    ),
+    Message(
+        "QEMU",
+        r"error while loading state for instance \S+ of device 'cpu'",
+        "qemu-system-aarch64: error while loading state for instance 0x0 of device 'cpu'",
+        "the destination's QEMU cannot take a vCPU: too many registers come, or KVM refused a value. "
+        "Without return-path the source thinks that all went well, and has stopped the guest",
+        "at the source, cont in the monitor: the guest goes on; ccsight compare OLD NEW names the registers",
+        "QEMU migration/savevm.c",
     ),
     Message(
         "QEMU, or the guest's kernel",
@@ -44,7 +81,7 @@ MESSAGES = (
     ),
     Message(
         "QEMU",
-        r"Could not set register (demuxed|system)",
+        r"Could not set register (demuxed|system|core|fw)",
         "Could not set register demuxed reg 6020000000110000 to 12 (is 34)",
         "KVM has another value for this register, and does not let QEMU change it; a demuxed one is a "
         "CCSIDR_EL1, whose last digits are the selector",

@@ -44,6 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--new", metavar="KERNEL", help="kernel spec of the new kernel (default: deb:6.12)")
     group.addoption("--on", metavar="MACHINE", action="append", help="machine spec; repeatable")
     group.addoption("--silicon", metavar="FILE", help="rows of your own for the silicon table")
+    group.addoption("--rules", action="store_true", help="hold the new kernel to suites/rollback's rules")
+    group.addoption(
+        "--native-cap", metavar="NUMBER", type=int, default=0, help="capability for native caches"
+    )
+    group.addoption("--no-migrate", action="store_true", help="save and restore no VMs")
     group.addoption("--fuzz", metavar="N", type=_fuzz, default=FUZZ_VALUES, help="random values in each cell")
     group.addoption("--linux", action="store_true", help="boot each kernel as a Linux guest, too (CR-016)")
     group.addoption("--evidence", metavar="RUN", help="judge this run's folder instead of booting machines")

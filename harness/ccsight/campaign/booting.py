@@ -55,7 +55,7 @@ class Start:
     cell: Cell
     machine: Machine
     kernel: Kernel
-    boot: int = 1
+    boot: int | str = 1
     control: int = 0
 
     @property
@@ -87,7 +87,13 @@ def proved(start: Start, watch: Stopwatch, deadline: Deadline) -> Iterator[Prove
     with ExitStack() as held:
         try:
             booted = held.enter_context(
-                start.machine.boot(start.kernel, start.console, deadline, watch.report)
+                start.machine.boot(
+                    start.kernel,
+                    start.console,
+                    deadline,
+                    watch.report,
+                    with_image=start.run.plan.depth.linux,
+                )
             )
             with watch.stage("push"):
                 lay_out = at_hand if booted.here else placed

@@ -8,31 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccsight.arm64.registers import REGISTERS
-from ccsight.campaign import control, programs
+from ccsight.campaign import control, migrating, programs
 from ccsight.campaign.booting import DidNotBoot, Start, Stopwatch, proved
+from ccsight.campaign.facts import kernel_facts, machine_facts
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, InfraError, ProbeError
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import SCHEMA, Capture, Declared, KernelFacts, MachineFacts, Substrate
+from ccsight.evidence.model import SCHEMA, Capture, Declared
 from ccsight.evidence.record import to_json
 from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell, Vantage, View
 from ccsight.kernels.model import Kernel
 from ccsight.machines import console as consoles
 from ccsight.machines import registry, silicon
-from ccsight.machines.model import Booted, Report
-from ccsight.probes.identity import Identity
+from ccsight.machines.model import Report
 from ccsight.store import locked
 
 #: Seconds that one cell may take, whatever happens; a boot has its own, shorter clock.
 CELL_SECONDS = 180.0
+#: ... and how many more where Linux guests run in it.
+LINUX_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class CellTask:
     """A cell to capture, and where its run lies. Travels to the worker, so everything pickles.
 
-    ``boot`` is the number that this boot of the cell has: another one than 1 where it is repeated.
+    ``boot`` is the number that this boot of the cell has: another one than 1 where it is repeated. ``after``
+    are the keys of the tasks whose VMs it takes.
     """
 
     run: Path
@@ -40,6 +43,16 @@ class CellTask:
     kernel: Kernel
     seconds: float = CELL_SECONDS
     boot: int = 1
+    after: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> str:
+        """A name that no other task of the run has."""
+        return self.cell.id
+
+    def carry_out(self, report: Report) -> Failure | None:
+        """See :func:`capture_cell`."""
+        return capture_cell(self, report)
 
 
 def capture_cell(task: CellTask, report: Callable[[str], None]) -> Failure | None:
@@ -49,7 +62,7 @@ def capture_cell(task: CellTask, report: Callable[[str], None]) -> Failure | Non
     """
     run = Run.open(task.run)
     try:
-        with locked(run.folder / ".locks" / task.cell.id, Deadline(task.seconds + control.SECONDS)):
+        with locked(run.folder / ".locks" / task.cell.id, Deadline(_seconds(run, task) + control.SECONDS)):
             if not run.ended(task.cell, task.boot):
                 _try(run, task, report)
             return run.failure(task.cell, task.boot)
@@ -62,12 +75,16 @@ def _try(run: Run, task: CellTask, report: Report) -> None:
     machine = registry.machine(task.cell.machine, silicon.table(run.plan.silicon))
     start = Start(run, task.cell, machine, task.kernel, task.boot)
     try:
-        _replace(run, start, _captured(start, report, Deadline(task.seconds)))
+        _replace(run, start, _captured(start, report, Deadline(_seconds(run, task))))
     except CcsightError as error:
         failure = Failure.of(error)
         if isinstance(error, DidNotBoot) and run.plan.kernel(task.cell.kernel).base:
             start.keep("boots.json", to_json(control.boots(start, failure, report)))
         start.keep("failure.json", to_json(failure))
+
+
+def _seconds(run: Run, task: CellTask) -> float:
+    return task.seconds + (LINUX_SECONDS if run.plan.depth.linux else 0)
 
 
 def _replace(run: Run, start: Start, capture: Capture) -> None:
@@ -86,9 +103,9 @@ def _captured(start: Start, report: Report, deadline: Deadline) -> Capture:
     with proved(start, watch, deadline) as up:
         booted, identity = up.booted, up.identity
         # The boot's id is the seed: every boot tries other values, and the capture has it.
-        asked = programs.Asked(
-            start.kernel, booted, up.probe, identity.boot_id, start.run.plan.fuzz, linux=start.run.plan.linux
-        )
+        moves = migrating.moves(start.run, start.cell, start.boot, identity)
+        depth = start.run.plan.depth
+        asked = programs.Asked(start.kernel, booted, up.probe, identity.boot_id, depth, moves)
         told = programs.observe(asked, watch.stage, deadline)
         declared, papers = booted.declared(), booted.papers()
         _prove_declared(declared, tuple(view for view in told.views if view.vantage is Vantage.HARDWARE))
@@ -99,13 +116,16 @@ def _captured(start: Start, report: Report, deadline: Deadline) -> Capture:
     return Capture(
         schema=SCHEMA,
         cell=start.cell,
-        kernel=_kernel_facts(start.cell.kernel, start.kernel, identity),
-        machine=_machine_facts(start.cell.machine, identity, booted, declared),
+        kernel=kernel_facts(start.cell.kernel, start.kernel, identity),
+        machine=machine_facts(start.cell.machine, identity, booted, declared),
         views=told.views,
         register_lists=told.register_lists,
         lists_given=told.lists_given,
         writes=told.writes,
         linux=told.linux,
+        sysfs=told.sysfs,
+        saved=told.saved,
+        restored=told.restored,
         programs=up.probe.programs,
         seconds={stage: round(spent, 3) for stage, spent in (booted.seconds | watch.seconds).items()},
         console=console,
@@ -133,35 +153,3 @@ def _read(view: View, name: str) -> int | None:
     if value is None or not field:
         return value
     return REGISTERS[register].field(field).extract(value) if register in REGISTERS else None
-
-
-def _kernel_facts(spec: str, kernel: Kernel, identity: Identity) -> KernelFacts:
-    return KernelFacts(
-        spec=spec,
-        label=kernel.label,
-        release=identity.release,
-        banner=identity.banner,
-        build_id=identity.build_id,
-        image_sha256=kernel.image_sha256,
-        packages=kernel.packages,
-        build=kernel.build,
-    )
-
-
-def _machine_facts(
-    spec: str, identity: Identity, booted: Booted, declared: tuple[Declared, ...]
-) -> MachineFacts:
-    # A system under emulation cannot see that it is; whoever started the emulator can.
-    substrate = Substrate.EMULATED if booted.emulator else identity.substrate
-    return MachineFacts(
-        spec=spec,
-        substrate=substrate,
-        compatible=identity.compatible,
-        boot_id=identity.boot_id,
-        command_line=identity.command_line,
-        cpus=identity.cpus,
-        emulator=booted.emulator,
-        argv=booted.argv,
-        cpu_features=identity.cpu_features,
-        declared=declared,
-    )

@@ -10,8 +10,7 @@ from ccsight.campaign.execute import execute
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison
 from ccsight.deadline import Deadline
 from ccsight.errors import EvidenceError, Interrupted, UsageError
-from ccsight.evidence.run import Plan, PlannedKernel, Run, find_run
-from ccsight.evidence.views import FUZZ_VALUES
+from ccsight.evidence.run import USUAL, Depth, Plan, PlannedKernel, Run, find_run
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.model import Kernel
 from ccsight.machines import registry
@@ -31,16 +30,14 @@ SET_UP_SECONDS = 1800.0
 class Request:
     """What the user asked for: kernel specs (old one first), machine specs, the command to repeat it.
 
-    ``table`` is where ``silicon:`` machines are looked up, ``fuzz`` how many random values each cell writes,
-    ``linux`` whether Linux guests run in it.
+    ``table`` is where ``silicon:`` machines are looked up, ``depth`` what is asked in each cell.
     """
 
     kernels: tuple[str, ...]
     machines: tuple[str, ...]
     again: tuple[str, ...]
     table: Table
-    fuzz: int = FUZZ_VALUES
-    linux: bool = False
+    depth: Depth = USUAL
 
 
 def _checked(request: Request) -> list[Machine]:
@@ -53,7 +50,7 @@ def _checked(request: Request) -> list[Machine]:
     for kernel in request.kernels:
         kernel_specs.parse(kernel)
     for kernel, machine in product(request.kernels, request.machines):
-        registry.prove_fit(kernel_specs.parse(kernel), registry.parse(machine), linux=request.linux)
+        registry.prove_fit(kernel_specs.parse(kernel), registry.parse(machine), linux=request.depth.linux)
     return [registry.machine(machine, request.table) for machine in request.machines]
 
 
@@ -61,7 +58,7 @@ def show_plan(request: Request, *, as_json: bool) -> int:
     """Print what the request would do, and do nothing. Returns the exit status."""
     _checked(request)
     cells = cells_of(request.kernels, request.machines)
-    cases = cases_of(request.kernels, request.machines, linux=request.linux)
+    cases = cases_of(request.kernels, request.machines, request.depth)
     if as_json:
         console.write_bytes(json_report.plan(cells, cases))
     else:
@@ -81,9 +78,7 @@ def start(results: Path, request: Request) -> tuple[Run, Mapping[str, Kernel]]:
     kernels = [kernel_specs.resolve(kernel, deadline, console.narrate) for kernel in request.kernels]
     build.built(deadline)
     planned = [_planned(kernel) for kernel in kernels]
-    plan = plan_comparison(
-        planned, request.machines, request.again, request.table.text, request.fuzz, linux=request.linux
-    )
+    plan = plan_comparison(planned, request.machines, request.again, request.table.text, request.depth)
     return Run.create(results, plan), {kernel.spec.text: kernel for kernel in kernels}
 
 

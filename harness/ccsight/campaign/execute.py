@@ -1,16 +1,16 @@
 """Carry out a plan: collect what is missing, judge each case as soon as its cells are in."""
 
-from collections.abc import Generator, Iterable, Mapping
-from concurrent.futures import as_completed
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from typing import Protocol
 
 from ccsight.campaign.cell import CellTask
 from ccsight.campaign.pool import OnStage, local_pool, run_task
+from ccsight.campaign.tasks import Task, tasks
 from ccsight.checks.verdict import judged
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import Capture
 from ccsight.evidence.record import to_json
 from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
@@ -40,54 +40,97 @@ class Watcher(Protocol):
 
 
 def execute(run: Run, kernels: Mapping[str, Kernel], workers: int, watcher: Watcher) -> None:
-    """Collect every cell that is not complete; judge each case as soon as its cells are in."""
-    finished = {cell.id for cell in run.plan.cells if complete(run, cell)}
-    judge_ready(run, finished, finished)
-    tasks = [
-        CellTask(run.folder, cell, kernels[cell.kernel], boot=run.last_boot(cell) + 1)
-        for cell in run.plan.cells
-        if cell.id not in finished
-    ]
-    boots = {task.cell.id: task.boot for task in tasks}
-    titles = {cell.id: run.plan.title(cell) for cell in run.plan.cells}
+    """Carry out what a run lacks; judge each case as soon as nothing is left to do for its cells."""
+    left = {task.key: task for task in tasks(run, kernels)}
+    judge_ready(run, left.values(), run.plan.cells)
+    for key, task in left.items():
+        watcher.stage(title(run, key, task), "waiting")
 
-    def on_stage(cell: str, stage: str) -> None:
-        watcher.stage(titles[cell], stage)
+    def on_stage(key: str, stage: str) -> None:
+        watcher.stage(title(run, key, all_tasks[key]), stage)
 
-    with closing(collect(tasks, workers, on_stage)) as ended:
-        for cell, failure in ended:
-            if failure and not run.ended(cell, boots[cell.id]):
-                run.write(cell, "failure.json", to_json(failure), boots[cell.id])
-            capture = run.capture(cell)
-            watcher.done(titles[cell.id], failure.status if failure else _word(capture), _seconds(capture))
-            finished.add(cell.id)
-            judge_ready(run, finished, {cell.id})
+    all_tasks = dict(left)
+    with closing(collect(left.values(), workers, on_stage)) as ended:
+        for task, failure in ended:
+            del left[task.key]
+            _write_down(run, task, failure)
+            word = failure.status if failure else "captured"
+            watcher.done(title(run, task.key, task), word, _seconds(run, task))
+            judge_ready(run, left.values(), [task.cell])
+
+
+def title(run: Run, key: str, task: Task) -> str:
+    """Return what a task is called on the screen."""
+    return run.plan.title(task.cell) + (", VMs arrive" if key != task.cell.id else "")
+
+
+def _write_down(run: Run, task: Task, failure: Failure | None) -> None:
+    """Keep why a worker could not even do that itself."""
+    if failure and isinstance(task, CellTask) and not run.ended(task.cell, task.boot):
+        run.write(task.cell, "failure.json", to_json(failure), task.boot)
+
+
+def _seconds(run: Run, task: Task) -> float:
+    if isinstance(task, CellTask):
+        capture = run.capture(task.cell)
+        return sum(capture.seconds.values()) if capture else 0.0
+    arrivals = run.arrivals(task.cell)
+    return sum(arrivals.seconds.values()) if arrivals else 0.0
 
 
 def collect(
-    tasks: Iterable[CellTask], workers: int, on_stage: OnStage
-) -> Generator[tuple[Cell, Failure | None], None, None]:
-    """Yield each cell as it ends. A worker that dies costs its cell a new try, not the run."""
+    tasks: Iterable[Task], workers: int, on_stage: OnStage
+) -> Generator[tuple[Task, Failure | None], None, None]:
+    """Yield each task as it ends; none starts before those that it is to come after have ended.
+
+    A worker that dies costs its task a new try, not the run.
+    """
     pending = list(tasks)
     for _ in range(POOL_ATTEMPTS):
         if not pending:
             return
-        lost: list[CellTask] = []
+        lost: list[Task] = []
         with local_pool(min(workers, len(pending)), on_stage) as executor:
-            futures = {executor.submit(run_task, task): task for task in pending}
-            for future in as_completed(futures):
-                try:
-                    yield futures[future].cell, future.result()
-                except BrokenProcessPool:
-                    lost.append(futures[future])
+            for task, failure in _in_order(executor, pending):
+                if isinstance(failure, BrokenProcessPool):
+                    lost.append(task)
+                else:
+                    yield task, failure
         pending = lost
     for task in pending:
-        yield task.cell, _WORKER_DIED
+        yield task, _WORKER_DIED
 
 
-def judge_ready(run: Run, finished: set[str], news: set[str]) -> None:
-    """Judge the cases that touch ``news`` and whose cells have all ended; append each to the run."""
-    ready = [case for case in run.plan.cases if news & set(case.cells) and finished >= set(case.cells)]
+def _in_order(
+    executor: Executor, pending: Iterable[Task]
+) -> Iterator[tuple[Task, Failure | BrokenProcessPool | None]]:
+    waiting = {task.key: task for task in pending}
+    running: dict[Future[Failure | None], Task] = {}
+    broken: BrokenProcessPool | None = None
+    while waiting or running:
+        busy = waiting.keys() | {task.key for task in running.values()}
+        for task in [task for task in waiting.values() if broken or not task.after & busy]:
+            del waiting[task.key]
+            if broken:
+                yield task, broken
+            else:
+                running[executor.submit(run_task, task)] = task
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            task = running.pop(future)
+            try:
+                yield task, future.result()
+            except BrokenProcessPool as error:
+                broken = error
+                yield task, error
+
+
+def judge_ready(run: Run, left: Iterable[Task], news: Iterable[Cell]) -> None:
+    """Judge the cases that touch ``news`` and of whose cells nothing is left to do; log each."""
+    touched = {cell.id for cell in news}
+    unfinished = {task.cell.id for task in left}
+    ready = [
+        case for case in run.plan.cases if touched & set(case.cells) and not unfinished & set(case.cells)
+    ]
     needed = {cell for case in ready for cell in case.cells}
     cells = [cell for cell in run.plan.cells if cell.id in needed]
     captures = {cell.id: run.capture(cell) for cell in cells}
@@ -95,20 +138,3 @@ def judge_ready(run: Run, finished: set[str], news: set[str]) -> None:
     boots = {cell.id: run.boots(cell) for cell in cells}
     for planned in ready:
         run.append(judged(planned, captures, failures, boots))
-
-
-def complete(run: Run, cell: Cell) -> bool:
-    """Tell whether another boot of a cell could say no more; it could where infrastructure was in the way."""
-    capture = run.capture(cell)
-    if capture:
-        return Status.MISS not in {failure.status for failure in capture.failures.values()}
-    boots = run.boots(cell)
-    return bool(boots and boots.convicts)
-
-
-def _word(capture: Capture | None) -> str:
-    return "captured in part" if capture and capture.failures else "captured"
-
-
-def _seconds(capture: Capture | None) -> float:
-    return sum(capture.seconds.values()) if capture else 0.0

@@ -1,14 +1,15 @@
 """What a run promises, before anything boots. Pure: kernels and machines in, cells and cases out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import msgspec
 
-from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, LAWS_ON_REQUEST, TRIALS
+from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, LAWS_ON_REQUEST, RULES, TRIALS
+from ccsight.checks.registry import Comparison, Law
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.run import Plan, PlannedKernel, new_run_id, plan
-from ccsight.evidence.views import FUZZ_VALUES, Cell
+from ccsight.evidence.run import USUAL, Depth, Plan, PlannedKernel, new_run_id, plan
+from ccsight.evidence.views import Cell
 from ccsight.kernels import spec as kernel_specs
 from ccsight.machines.registry import parse
 from ccsight.specs import Spec
@@ -35,31 +36,43 @@ def cells_of(kernels: Iterable[str], machines: Iterable[str]) -> tuple[Cell, ...
 
 
 def cases_of(
-    kernels: Sequence[str], machines: Sequence[str], *, linux: bool = False
+    kernels: Sequence[str], machines: Sequence[str], depth: Depth = USUAL
 ) -> tuple[PlannedCase, ...]:
     """Return every law on every cell, every agreement, every comparison on neighbouring kernels.
 
-    Trials are of kernels that have a base. ``linux`` is whether Linux guests run.
+    Trials are of kernels that have a base. Where only some programs run, what needs others is not planned,
+    and VMs are compared between all kernels.
     """
-    wanted = {"linux"} if linux else set()
-    laws = sorted([*LAWS, *(check for check, law in LAWS_ON_REQUEST.items() if law.program in wanted)])
+    laws = sorted(check for check, law in (LAWS | LAWS_ON_REQUEST).items() if _asked(law, depth))
+    comparisons = sorted(check for check, each in COMPARISONS.items() if _asked(each, depth))
+    rules = sorted(RULES) if depth.rules and depth.migrate else []
     cases: list[PlannedCase] = []
     for machine in dict.fromkeys(machines):
         cells = cells_of(kernels, [machine])
         cases += [PlannedCase(check=check, cells=(cell.id,)) for cell in cells for check in laws]
         patched = [cell for cell in cells if kernel_specs.base(cell.kernel)]
-        cases += [PlannedCase(check=check, cells=(cell.id,)) for cell in patched for check in sorted(TRIALS)]
+        trials = [] if depth.only else sorted(TRIALS)
+        cases += [PlannedCase(check=check, cells=(cell.id,)) for cell in patched for check in trials]
         cases += [
             PlannedCase(check=check, cells=(old.id, new.id))
-            for old, new in pairwise(cells)
-            for check in sorted(COMPARISONS)
+            for old, new in _pairs(cells, depth)
+            for check in comparisons + rules
         ]
-    for one, other in twins(machines):
+    for one, other in [] if depth.only else twins(machines):
         pairs = zip(cells_of(kernels, [one]), cells_of(kernels, [other]), strict=True)
         cases += [
             PlannedCase(check=check, cells=(a.id, b.id)) for a, b in pairs for check in sorted(AGREEMENTS)
         ]
     return tuple(cases)
+
+
+def _asked(check: Law | Comparison, depth: Depth) -> bool:
+    """Tell whether a check has what it needs; which programs those without a name need is not known here."""
+    return depth.runs(check.program) if check.program else not depth.only
+
+
+def _pairs(cells: Sequence[Cell], depth: Depth) -> Iterable[tuple[Cell, Cell]]:
+    return combinations(cells, 2) if depth.only else pairwise(cells)
 
 
 def twins(machines: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -84,14 +97,11 @@ def plan_comparison(
     machines: Sequence[str],
     argv: tuple[str, ...],
     silicon: str = "",
-    fuzz: int = FUZZ_VALUES,
-    *,
-    linux: bool = False,
+    depth: Depth = USUAL,
 ) -> Plan:
     """Return the plan of a run that compares kernels, the old one first, on machines.
 
-    ``silicon`` is the text of the user's silicon table, ``fuzz`` how many random values each cell writes,
-    ``linux`` whether Linux guests run.
+    ``silicon`` is the text of the user's silicon table.
     """
     specs = [kernel.spec for kernel in kernels]
     promised = plan(
@@ -100,6 +110,6 @@ def plan_comparison(
         kernels=tuple(kernels),
         machines=tuple(dict.fromkeys(machines)),
         cells=cells_of(specs, machines),
-        cases=cases_of(specs, machines, linux=linux),
+        cases=cases_of(specs, machines, depth),
     )
-    return msgspec.structs.replace(promised, silicon=silicon, fuzz=fuzz, linux=linux)
+    return msgspec.structs.replace(promised, silicon=silicon, depth=depth)

@@ -15,11 +15,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-from ccsight.campaign.cell import CellTask, capture_cell
+from ccsight.campaign.tasks import Task
 from ccsight.evidence.failure import Failure
 from ccsight.status import Status
 
-#: Told about each stage of each cell: ``on_stage(cell_id, "booting")``.
+#: Told about each stage of each task: ``on_stage(key, "booting")``.
 OnStage = Callable[[str, str], None]
 
 _PR_SET_PDEATHSIG = 1
@@ -53,10 +53,10 @@ def local_pool(workers: int, on_stage: OnStage) -> Iterator[ProcessPoolExecutor]
         reader.close()
 
 
-def run_task(task: CellTask) -> Failure | None:
-    """Run in a worker: capture a cell, and report its stages to the controller."""
+def run_task(task: Task) -> Failure | None:
+    """Run in a worker: carry out a task, and report its stages to the controller."""
     try:
-        return capture_cell(task, lambda stage: _tell(task.cell.id, stage))
+        return task.carry_out(lambda stage: _tell(task.key, stage))
     except Exception as error:
         return Failure(
             status=Status.ERROR,
@@ -65,9 +65,9 @@ def run_task(task: CellTask) -> Failure | None:
         )
 
 
-def _tell(cell: str, stage: str) -> None:
+def _tell(task: str, stage: str) -> None:
     if _to_controller:
-        _to_controller.send((cell, stage))  # one small write: whole or not at all, without a lock
+        _to_controller.send((task, stage))  # one small write: whole or not at all, without a lock
 
 
 def _enter_worker(writer: Connection, controller: int) -> None:
@@ -82,7 +82,7 @@ def _enter_worker(writer: Connection, controller: int) -> None:
 def _listen(reader: Connection, on_stage: OnStage) -> None:
     while True:
         try:
-            cell, stage = reader.recv()
+            task, stage = reader.recv()
         except (EOFError, OSError):
             return
-        on_stage(cell, stage)
+        on_stage(task, stage)

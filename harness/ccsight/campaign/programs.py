@@ -3,18 +3,24 @@
 One that fails loses its own evidence, and that of those that need it; all else stays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, HostLost, NoKvm, ProbeError
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.linux import LinuxGuest
-from ccsight.evidence.views import RegisterList, View, Write
+from ccsight.evidence.linux import LinuxCpu, LinuxGuest
+from ccsight.evidence.migrations import AS_LAUNCHED, NATIVE_CAP, PROFILED, Restored, Saved, Way
+from ccsight.evidence.run import Depth
+from ccsight.evidence.views import Cell, RegisterList, View, Write
 from ccsight.kernels.model import Kernel
+from ccsight.kvm.chosen import carried_over, chosen
 from ccsight.machines.model import Booted
-from ccsight.probes import features, guests, life, linux, shrink, writing
+from ccsight.probes import features, guests, life, linux, moving, shrink, writing
+from ccsight.probes.linux_stream import host_cpus
+from ccsight.probes.moving import Launch, State, Target, capabilities
 from ccsight.probes.runner import Probe
 
 
@@ -27,6 +33,9 @@ class Told:
     lists_given: tuple[RegisterList, ...] = ()
     writes: tuple[Write, ...] = ()
     linux: tuple[LinuxGuest, ...] = ()
+    sysfs: tuple[LinuxCpu, ...] = ()
+    saved: tuple[Saved, ...] = ()
+    restored: tuple[Restored, ...] = ()
     failures: dict[str, Failure] = field(default_factory=dict)
 
     def __add__(self, other: "Told") -> "Told":
@@ -36,25 +45,44 @@ class Told:
             self.lists_given + other.lists_given,
             self.writes + other.writes,
             self.linux + other.linux,
+            self.sysfs + other.sysfs,
+            self.saved + other.saved,
+            self.restored + other.restored,
             self.failures | other.failures,
         )
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Which VMs are restored in a boot, and the values that a VMM gives to those that are saved.
+
+    ``profile`` are the first kernel's of this machine, by reading; None where this is the first. ``arriving``
+    are the VMs of other kernels; this kernel's own are saved as ``cell``'s into ``folder``. ``cpus`` has a
+    physical CPU of each kind; VMs are saved on the first, and restored on all.
+    """
+
+    cell: Cell
+    folder: Path
+    cpus: tuple[int, ...]
+    profile: Mapping[str, int] | None = None
+    arriving: tuple[State, ...] = ()
 
 
 @dataclass(frozen=True)
 class Asked:
     """What a program may use: the booted machine, the probe on it, and what was observed before.
 
-    ``seed`` is where random values come from, ``fuzz`` how many there shall be, ``linux`` is whether Linux
-    guests shall run.
+    ``seed`` is where random values come from, ``depth`` what else is asked, ``moves`` where VMs come from and
+    go to.
     """
 
     kernel: Kernel
     booted: Booted
     probe: Probe
     seed: str
-    fuzz: int
+    depth: Depth
+    moves: Moves
     before: Told = Told()
-    linux: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +110,9 @@ def _sweep(asked: Asked, deadline: Deadline) -> Told:
 
 
 def _writes(asked: Asked, deadline: Deadline) -> Told:
-    return Told(writes=writing.observe(asked.probe, asked.before.views, asked.seed, asked.fuzz, deadline))
+    return Told(
+        writes=writing.observe(asked.probe, asked.before.views, asked.seed, asked.depth.fuzz, deadline)
+    )
 
 
 def _shrink(asked: Asked, deadline: Deadline) -> Told:
@@ -108,7 +138,61 @@ def _guests(asked: Asked, deadline: Deadline) -> Told:
 
 
 def _linux(asked: Asked, deadline: Deadline) -> Told:
-    return Told(linux=linux.observe(asked.probe, asked.kernel.image, asked.before.views, deadline))
+    return Told(
+        linux=linux.observe(
+            asked.probe, asked.kernel.image, asked.before.views, deadline, at=asked.booted.image
+        )
+    )
+
+
+def _save(asked: Asked, deadline: Deadline) -> Told:
+    """Save a VM that KVM gave all its values, and one that a VMM gave those of the machine's first kernel."""
+    own = chosen(asked.before.views)
+    profile = asked.moves.profile or own
+    first, *_ = asked.moves.cpus
+    launches = [Launch(AS_LAUNCHED, first), Launch(PROFILED, first, carried_over(profile, own))]
+    if asked.depth.native_cap:
+        launches.append(Launch(NATIVE_CAP, first, capabilities=capabilities(asked.depth.native_cap)))
+    return Told(saved=tuple(moving.save(asked.probe, launch, deadline) for launch in launches))
+
+
+def _restore(asked: Asked, deadline: Deadline) -> Told:
+    """Restore this very kernel's VMs, and those of other kernels that are there already."""
+    cell, folder, (first, *_) = asked.moves.cell, asked.moves.folder, asked.moves.cpus
+    own = [State(cell, saved.strategy, saved.sha256, folder / saved.file) for saved in asked.before.saved]
+    depth = asked.depth
+    back = [(state, [target(state, Way.ALL, first, depth)]) for state in own]
+    others = [(state, every(state, asked.moves.cpus, depth)) for state in asked.moves.arriving]
+    return restore_all(asked.probe, [*back, *others], deadline)
+
+
+def every(state: State, cpus: Iterable[int], depth: Depth) -> list[Target]:
+    """Return each way of restoring a state on each of these CPUs."""
+    return [target(state, way, cpu, depth) for cpu in cpus for way in Way]
+
+
+def target(state: State, way: Way, cpu: int, depth: Depth) -> Target:
+    """Return how a state is restored: a VMM enables at the destination what it has enabled at the source."""
+    gifts = capabilities(depth.native_cap) if state.strategy == NATIVE_CAP else ()
+    return Target(way, cpu, gifts)
+
+
+def restore_all(probe: Probe, states: Iterable[tuple[State, Sequence[Target]]], deadline: Deadline) -> Told:
+    """Restore states, each in some ways and places; one that fails loses only its own evidence."""
+    told = Told()
+    for state, targets in states:
+        try:
+            told += Told(restored=moving.restore(probe, state, targets, deadline))
+        except HostLost:
+            raise
+        except CcsightError as error:
+            name = f"restore {state.source.kernel} {state.strategy}"
+            told += Told(failures={name: Failure.of(error)})
+    return told
+
+
+def _sysfs(asked: Asked, deadline: Deadline) -> Told:
+    return Told(sysfs=host_cpus(asked.probe.caches(deadline)))
 
 
 def _hardware(asked: Asked, deadline: Deadline) -> Told:
@@ -139,7 +223,10 @@ PROGRAMS = (
     Program("shrink", _shrink, applies=lambda asked: shrink.is_due(asked.before)),
     Program("life", _life, needs=("sweep",)),
     Program("guests", _guests),
-    Program("linux", _linux, needs=("view",), seconds=120.0, applies=lambda asked: asked.linux),
+    Program("sysfs", _sysfs),
+    Program("save", _save, needs=("view",)),
+    Program("restore", _restore),
+    Program("linux", _linux, needs=("view",), seconds=300.0),
     # Last: a splat of the host's kernel in our own module must not cost anything else.
     Program("hardware", _hardware, applies=_takes_module),
 )
@@ -156,7 +243,7 @@ def observe(asked: Asked, stage: Stage, deadline: Deadline) -> Told:
     lost: CcsightError | None = None
     first: CcsightError | None = None
     for program in PROGRAMS:
-        if not program.applies(asked):
+        if not asked.depth.runs(program.name) or not program.applies(asked):
             continue
         try:
             _refuse_in_vain(program, asked.before, lost)

@@ -1,20 +1,23 @@
 """A run as the pytest suites see it: planned once, its cells booted on demand, its cases judged."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ccsight.campaign.cell import CellTask, capture_cell
+from ccsight.campaign.cell import CellTask
 from ccsight.campaign.compare import SET_UP_SECONDS, Request, pinned_kernels, start
+from ccsight.campaign.migrating import neighbours
 from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
+from ccsight.campaign.tasks import restore_task
+from ccsight.checks import COMPARISONS
 from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.run import Run, find_run
-from ccsight.evidence.views import FUZZ_VALUES
+from ccsight.evidence.run import Depth, Run, find_run
+from ccsight.evidence.views import FUZZ_VALUES, Cell
 from ccsight.kernels.model import Kernel
 from ccsight.machines import silicon
 from ccsight.store import locked, write_atomically
@@ -25,6 +28,10 @@ _POINTER = "run"
 _SUITES = ("suites/launch", "suites/asymmetry", "suites/userspace", "suites/reset")
 #: The tests of what is observed only if it is asked for.
 _LINUX_SUITE = "suites/linux"
+#: ... and those of what is observed unless it is not asked for.
+_MIGRATION_SUITE = "suites/migration"
+#: What a release may be held to, and no kernel so far is.
+_RULES_SUITE = "suites/rollback"
 
 
 class Suite:
@@ -54,15 +61,28 @@ class Suite:
         cells = [cell for cell in self.run.plan.cells if cell.id in planned.cells]
         failures: dict[str, Failure | None] = {cell.id: self.run.failure(cell) for cell in cells}
         if self.may_boot:
-            for cell in cells:
-                task = CellTask(self.run.folder, cell, self._kernels[cell.kernel])
-                failures[cell.id] = capture_cell(task, lambda stage: None)
+            failures |= self._boot(cells, restored=len(cells) > 1 and self._moves(planned))
         captures = {cell.id: self.run.capture(cell) for cell in cells}
         boots = {cell.id: self.run.boots(cell) for cell in cells}
         case = judged(planned, captures, failures, boots)
         if self.may_boot:
             self.run.append(case)
         return case
+
+    def _moves(self, planned: PlannedCase) -> bool:
+        return planned.check in COMPARISONS and COMPARISONS[planned.check].program != ""
+
+    def _boot(self, cells: Sequence[Cell], *, restored: bool) -> dict[str, Failure | None]:
+        """Boot what nobody has yet: first cells whose VMs others take, at last for VMs that come later."""
+        failures: dict[str, Failure | None] = {}
+        for cell in cells:
+            before, _ = neighbours(self.run.plan, cell)
+            for each in (*before, cell):
+                task = CellTask(self.run.folder, each, self._kernels[each.kernel])
+                failures[each.id] = task.carry_out(lambda stage: None)
+        for cell in cells if restored else ():
+            restore_task(self.run, cell, self._kernels[cell.kernel]).carry_out(lambda stage: None)
+        return failures
 
 
 def suite_of(options: Namespace, shared: Path | None) -> Suite:
@@ -95,9 +115,19 @@ def _start(options: Namespace) -> Run:
     for machine in machines:
         again += ["--on", machine]
     again += ["--silicon", options.silicon] if options.silicon else []
+    depth = Depth(
+        fuzz=options.fuzz,
+        linux=options.linux,
+        migrate=not options.no_migrate,
+        native_cap=options.native_cap,
+        rules=options.rules,
+    )
     again += ["--fuzz", f"{options.fuzz}"] if options.fuzz != FUZZ_VALUES else []
     again += [_LINUX_SUITE, "--linux"] if options.linux else []
+    again += ["--no-migrate"] if options.no_migrate else [_MIGRATION_SUITE]
+    again += [_RULES_SUITE, "--rules"] if options.rules else []
+    again += ["--native-cap", f"{options.native_cap}"] if options.native_cap else []
     table = silicon.load(Path(options.silicon) if options.silicon else None)
-    request = Request(kernels, machines, tuple(again), table, options.fuzz, options.linux)
+    request = Request(kernels, machines, tuple(again), table, depth)
     run, _ = start(Path(options.results), request)
     return run

@@ -22,6 +22,8 @@ from ccsight.status import ExitCode
 VERBS = {
     "compare": "Boot two kernels and show what a guest sees differently.",
     "capture": "Boot one kernel and show what a guest sees.",
+    "migrate": "Save VMs on one kernel, restore them on another, both ways.",
+    "profile": "Say which values a VMM sets so that guests can be rolled back.",
     "show": "Show a run again, from its folder.",
     "diff": "Compare two captures, offline.",
     "decode": "Take a register value apart.",

@@ -7,14 +7,16 @@ import click
 
 from ccsight.campaign.planning import DEFAULT_MACHINES
 from ccsight.cli.options import (
+    depth_words,
     fuzz_option,
     json_option,
     linux_option,
+    migrate_option,
     out_option,
     silicon_option,
     verbose_option,
 )
-from ccsight.evidence.views import FUZZ_VALUES
+from ccsight.evidence.run import Depth
 
 
 @click.command()
@@ -30,6 +32,7 @@ from ccsight.evidence.views import FUZZ_VALUES
 @silicon_option
 @fuzz_option
 @linux_option
+@migrate_option
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs")
 @click.option("--dry-run", is_flag=True, help="Print the plan and how many boots it takes.")
 @out_option
@@ -41,6 +44,7 @@ def capture(
     silicon: Path | None,
     fuzz: int,
     linux: bool,
+    migrate: bool,
     workers: int,
     dry_run: bool,
     results: Path,
@@ -69,9 +73,10 @@ def capture(
     for machine in machines:
         again += ["--on", machine]
     again += ["--silicon", str(silicon)] if silicon else []
-    again += ["--fuzz", f"{fuzz}"] if fuzz != FUZZ_VALUES else []
-    again += ["--linux"] if linux else []
-    request = job.Request((kernel,), machines or DEFAULT_MACHINES, tuple(again), load(silicon), fuzz, linux)
+    depth = Depth(fuzz=fuzz, linux=linux, migrate=migrate)
+    request = job.Request(
+        (kernel,), machines or DEFAULT_MACHINES, (*again, *depth_words(depth)), load(silicon), depth
+    )
     if dry_run:
         return job.show_plan(request, as_json=as_json)
     run, kernels = job.start(results, request)

@@ -8,15 +8,19 @@ from click.core import ParameterSource
 
 from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
 from ccsight.cli.options import (
+    depth_words,
     fuzz_option,
     json_option,
     linux_option,
+    migrate_option,
+    native_cap_option,
     out_option,
+    rules_option,
     silicon_option,
     verbose_option,
 )
 from ccsight.errors import UsageError
-from ccsight.evidence.views import FUZZ_VALUES
+from ccsight.evidence.run import Depth
 
 
 @click.command()
@@ -33,6 +37,9 @@ from ccsight.evidence.views import FUZZ_VALUES
 @silicon_option
 @fuzz_option
 @linux_option
+@migrate_option
+@native_cap_option
+@rules_option
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs")
 @click.option("--resume", metavar="RUN", help="Finish an interrupted run instead of starting one.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and how many boots it takes.")
@@ -46,6 +53,9 @@ def compare(
     silicon: Path | None,
     fuzz: int,
     linux: bool,
+    migrate: bool,
+    native_cap: int | None,
+    rules: bool,
     workers: int,
     resume: str | None,
     dry_run: bool,
@@ -82,26 +92,37 @@ def compare(
         _refuse_other_orders(click.get_current_context())
         run, kernels = job.reopen(results, resume)
     else:
-        again = (*_again(old, new, machines, silicon, fuzz), *(["--linux"] if linux else []))
-        request = job.Request((old, new), machines or DEFAULT_MACHINES, again, load(silicon), fuzz, linux)
+        depth = Depth(fuzz=fuzz, linux=linux, migrate=migrate, native_cap=native_cap or 0, rules=rules)
+        again = _again(old, new, machines, silicon) + depth_words(depth)
+        request = job.Request((old, new), machines or DEFAULT_MACHINES, again, load(silicon), depth)
         if dry_run:
             return job.show_plan(request, as_json=as_json)
         run, kernels = job.start(results, request)
     return job.carry_out(run, kernels, job.Manner(workers, as_json, verbose))
 
 
-def _again(old: str, new: str, machines: tuple[str, ...], silicon: Path | None, fuzz: int) -> tuple[str, ...]:
+def _again(old: str, new: str, machines: tuple[str, ...], silicon: Path | None) -> tuple[str, ...]:
     words = ["ccsight", "compare", old, new]
     for machine in machines:
         words += ["--on", machine]
     words += ["--silicon", str(silicon)] if silicon else []
-    words += ["--fuzz", f"{fuzz}"] if fuzz != FUZZ_VALUES else []
     return tuple(words)
 
 
 def _refuse_other_orders(context: click.Context) -> None:
     """A run that goes on has its kernels and machines: naming others would be ignored, so it is refused."""
-    names = ("old", "new", "machines", "silicon", "fuzz", "linux", "dry_run")
+    names = (
+        "old",
+        "new",
+        "machines",
+        "silicon",
+        "fuzz",
+        "linux",
+        "migrate",
+        "native_cap",
+        "rules",
+        "dry_run",
+    )
     told = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if told:
         fact = "--resume takes kernels and machines from the run"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ccsight.evidence.run import Depth
 from ccsight.evidence.views import FUZZ_MOST, FUZZ_VALUES
 
 out_option = click.option(
@@ -36,4 +37,34 @@ linux_option = click.option(
     is_flag=True,
     help="Boot each kernel as a guest of itself, too, and look into its sysfs (CR-016).",
 )
+migrate_option = click.option(
+    "--migrate/--no-migrate",
+    default=True,
+    show_default=True,
+    help="Save VMs on each kernel, and restore them on every other one (CR-006 to CR-008).",
+)
+#: The parameters that say what is asked in each cell.
+DEPTH = ("fuzz", "linux", "migrate", "native_cap", "rules")
+
+native_cap_option = click.option(
+    "--native-cap",
+    type=click.IntRange(1),
+    default=None,
+    metavar="NUMBER",
+    help="Number of a KVM capability that loads a CPU's own caches into a VM: one more strategy.",
+)
+rules_option = click.option(
+    "--rules",
+    is_flag=True,
+    help="Hold the new kernel to the three rules for migration (see suites/rollback): a broken one FAILs.",
+)
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Every field of every register.")
+
+
+def depth_words(depth: Depth) -> tuple[str, ...]:
+    """Return the words by which a depth is asked for: nothing where it is the usual one."""
+    words = ["--fuzz", f"{depth.fuzz}"] if depth.fuzz != FUZZ_VALUES else []
+    words += ["--native-cap", f"{depth.native_cap}"] if depth.native_cap else []
+    words += ["--rules"] * depth.rules
+    words += ["--linux"] * depth.linux + ["--no-migrate"] * (not depth.migrate)
+    return tuple(words)

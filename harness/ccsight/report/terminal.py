@@ -10,9 +10,11 @@ from ccsight.evidence.model import Capture
 from ccsight.evidence.run import Plan
 from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import observed
+from ccsight.kvm.vmms import VMMS, Outcome
 from ccsight.report import console, cpus
 from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Span, Spans, Tone, grid, line, spans
-from ccsight.report.linux import linux_rows
+from ccsight.report.linux import linux_rows, lscpu_texts
+from ccsight.report.migrations import journeys
 from ccsight.report.model import Result
 from ccsight.report.rows import Row, Shown, machine_rows
 from ccsight.report.wording import (
@@ -24,6 +26,7 @@ from ccsight.report.wording import (
     bug_class,
     failing,
     gathered,
+    in_order,
     known,
     meaning,
     measures,
@@ -36,6 +39,12 @@ from ccsight.report.wording import (
 from ccsight.status import Status
 
 _AGES = ("old", "new")
+_TONES = {
+    Outcome.REFUSED: Tone.BAD,
+    Outcome.LOSSY: Tone.BAD,
+    Outcome.VISIBLE: Tone.CAUTION,
+    Outcome.TRANSPARENT: Tone.GOOD,
+}
 
 
 def announce(plan: Plan) -> None:
@@ -142,10 +151,31 @@ def _machine(result: Result, machine: str, verbose: bool) -> Iterator[Block]:
         yield _table([capture for _, capture in present], [label for label, _ in present], verbose)
         yield from _by_cpu(present)
         yield from _linux(present)
+        yield from _lscpu(present) if verbose else ()
     if len(present) == len(seen):
-        cases = [case for case in result.cases_of(machine) if measures(case)]
+        cases = in_order(case for case in result.cases_of(machine) if measures(case))
         measured = _comparisons(cases, _named(present))
         yield from (Line(), measured) if measured.rows else ()
+        yield from _journeys(result, machine)
+
+
+def _journeys(result: Result, machine: str) -> Iterator[Block]:
+    """Yield what becomes of VMs that move between kernels, with each VMM."""
+    found = journeys(result, machine)
+    if not found:
+        return
+    rows = [(spans(("VMs that move", Tone.DIM)), spans(""), *(spans((vmm.name, Tone.DIM)) for vmm in VMMS))]
+    for journey in found:
+        outcomes = (journey.outcome(vmm.name) for vmm in VMMS)
+        rows.append(
+            (
+                spans(f"{journey.source} → {journey.destination}"),
+                spans(journey.strategy),
+                *(spans((outcome.upper(), _TONES[outcome])) for outcome in outcomes),
+            )
+        )
+    yield Line()
+    yield grid(rows, fixed=2)
 
 
 def _lost(what: str, failure: Failure) -> Iterator[Block]:
@@ -197,6 +227,15 @@ def _linux(present: Sequence[tuple[str, Capture]]) -> Iterator[Block]:
                 yield line("      ", (row.told, Tone.DIM))
             shows = (row.shows, Tone.PLAIN if row.fits else Tone.CAUTION)
             yield grid([(spans(row.vcpus), spans(shows))], indent=6)
+
+
+def _lscpu(present: Sequence[tuple[str, Capture]]) -> Iterator[Block]:
+    """Yield what lscpu said in Linux guests."""
+    for name, capture in present:
+        for way, texts in lscpu_texts(capture):
+            yield Line()
+            yield line("  lscpu -C in a Linux guest  ", (name, Tone.STRONG), (f"  {way}", Tone.DIM))
+            yield from (line("    ", text) for text in texts)
 
 
 def _row(row: Row) -> tuple[Spans, ...]:

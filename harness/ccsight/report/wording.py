@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from ccsight.arm64.registers import in_short
-from ccsight.checks import AGREEMENTS, named
+from ccsight.checks import AGREEMENTS, RULES, named
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import Case, Finding
 from ccsight.evidence.model import Capture
 from ccsight.evidence.run import Plan, PlannedKernel
 from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import Behaviour, observed
+from ccsight.report import migrations
+from ccsight.report.migrations import ROLL_BACK, UPGRADE
 from ccsight.report.model import Result
 from ccsight.status import Status
 
-#: What a comparison is about, in a word; others go by their id.
+#: What a comparison is about, in a word, in the order in which readers ask; others go by their id.
 SUBJECTS = {
-    "CR-007": "upgrade",
-    "CR-008": "roll-back",
     "CR-009": "launch",
+    UPGRADE: "upgrade",
+    ROLL_BACK: "roll-back",
     "CR-014": "saved state",
     "CR-015": "CCIDX",
 }
@@ -62,15 +64,23 @@ def where(result: Result, case: Case) -> str:
     return f"{' and '.join(machines)}, {' → '.join(kernels)}"
 
 
+def in_order(cases: Iterable[Case]) -> list[Case]:
+    """Return comparisons in the order in which readers ask for them."""
+    order = list(SUBJECTS)
+    return sorted(cases, key=lambda case: order.index(case.check) if case.check in order else len(order))
+
+
 def measures(case: Case) -> bool:
     """Tell whether a case is a comparison's, which is shown with its outcome; also one that is no more."""
-    return len(case.cells) > 1 and case.check not in AGREEMENTS
+    return len(case.cells) > 1 and case.check not in AGREEMENTS | RULES
 
 
 def meaning(case: Case) -> tuple[str, ...]:
     """Return what a comparison found, in sentences."""
     if case.status is not Status.DONE:
         return (case.reason or "nothing was observed",)
+    if case.check in (UPGRADE, ROLL_BACK):
+        return migrations.sentences(case.findings)
     if case.check == "CR-009":
         said = tuple(finding.said for finding in case.findings if finding.subject == "guest")
         fields = sum(finding.subject != "guest" for finding in case.findings)

@@ -1,0 +1,109 @@
+"""Another boot of a cell, for VMs of other kernels that were not there yet when it was captured: no more.
+
+What earlier kernels saved is restored in the cell's own boot; so for N kernels there are N - 1 of these.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec import structs
+
+from ccsight.campaign.booting import Start, Stopwatch, proved
+from ccsight.campaign.facts import kernel_facts, machine_facts
+from ccsight.campaign.migrating import arriving, kinds, neighbours
+from ccsight.campaign.programs import every, restore_all
+from ccsight.deadline import Deadline
+from ccsight.errors import CcsightError
+from ccsight.evidence.failure import Failure
+from ccsight.evidence.model import SCHEMA, Arrivals
+from ccsight.evidence.record import to_json
+from ccsight.evidence.run import RESTORE, Run
+from ccsight.evidence.views import Cell
+from ccsight.kernels.model import Kernel
+from ccsight.machines import registry, silicon
+from ccsight.machines.model import Machine, Report
+from ccsight.probes.moving import State
+from ccsight.store import locked
+
+#: Seconds that the boot may take, whatever happens.
+SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class RestoreTask:
+    """A cell that may have to be booted again. Travels to the worker, so everything pickles.
+
+    ``after`` are the keys of the tasks that must have ended before: the captures of the machine.
+    """
+
+    run: Path
+    cell: Cell
+    kernel: Kernel
+    after: frozenset[str]
+
+    @property
+    def key(self) -> str:
+        """A name that no other task of the run has."""
+        return f"{self.cell.id}/{RESTORE}"
+
+    def carry_out(self, report: Report) -> Failure | None:
+        """Restore the VMs that were not restored yet; return why it could not be done, or None."""
+        run = Run.open(self.run)
+        try:
+            with locked(run.folder / ".locks" / f"{self.cell.id}-{RESTORE}", Deadline(2 * SECONDS)):
+                missing = lacking(run, self.cell)
+                if not missing:
+                    return None
+                start = Start(run, self.cell, _machine(run, self.cell), self.kernel, RESTORE)
+                found = _arrivals(start, missing, report)
+                start.keep("arrivals.json", to_json(_joined(run.arrivals(self.cell), found)))
+                return found.failures.get(RESTORE)
+        except CcsightError as error:
+            return Failure.of(error)
+
+
+def lacking(run: Run, cell: Cell) -> tuple[State, ...]:
+    """Return the VMs of a machine's other kernels that were saved, and not restored on this one yet."""
+    capture = run.capture(cell)
+    if capture is None:
+        return ()
+    before, behind = neighbours(run.plan, cell)
+    known = {(restored.source, restored.strategy, restored.sha256) for restored in capture.restored}
+    return tuple(
+        state
+        for state in arriving(run, (*before, *behind))
+        if (state.source, state.strategy, state.sha256) not in known
+    )
+
+
+def _machine(run: Run, cell: Cell) -> Machine:
+    return registry.machine(cell.machine, silicon.table(run.plan.silicon))
+
+
+def _arrivals(start: Start, states: tuple[State, ...], report: Report) -> Arrivals:
+    watch = Stopwatch(report)
+    deadline = Deadline(SECONDS)
+    try:
+        with proved(start, watch, deadline) as up:
+            with watch.stage(RESTORE):
+                cpus, depth = kinds(up.identity), start.run.plan.depth
+                asked = [(state, every(state, cpus, depth)) for state in states]
+                told = restore_all(up.probe, asked, deadline)
+            return Arrivals(
+                schema=SCHEMA,
+                cell=start.cell,
+                kernel=kernel_facts(start.cell.kernel, start.kernel, up.identity),
+                machine=machine_facts(start.cell.machine, up.identity, up.booted, up.booted.declared()),
+                restored=told.restored,
+                seconds={
+                    stage: round(spent, 3) for stage, spent in (up.booted.seconds | watch.seconds).items()
+                },
+                failures=told.failures,
+            )
+    except CcsightError as error:
+        return Arrivals(schema=SCHEMA, cell=start.cell, failures={RESTORE: Failure.of(error)})
+
+
+def _joined(earlier: Arrivals | None, found: Arrivals) -> Arrivals:
+    """Return what both boots said; only failures of the last one count."""
+    return structs.replace(found, restored=(earlier.restored if earlier else ()) + found.restored)

@@ -1,0 +1,86 @@
+"""What the verbs of ``ccsight profile`` share: options, and files read and written strictly."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ccsight.errors import UsageError
+
+if TYPE_CHECKING:
+    from ccsight.campaign.compare import Request
+    from ccsight.evidence.profile import Profile
+    from ccsight.evidence.run import Depth
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+machine_option = click.option(
+    "--on", "machine", required=True, metavar="MACHINE", help="Machine, as compare takes it."
+)
+file_option = click.option(
+    "--out", type=FILE, metavar="FILE", help="File to write to.  [default: standard output]"
+)
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that holds the runs.",
+)
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs"
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print what it would take, and do nothing.")
+core_option = click.option(
+    "--core", default="", metavar="NAME", help="Type of CPU, where the profile has several."
+)
+values_option = click.option(
+    "--values",
+    type=click.Choice(["userspace", "guest"]),
+    default="userspace",
+    show_default=True,
+    help="What KVM_GET_ONE_REG said, which the old kernel takes back; or what the guest itself read.",
+)
+format_option = click.option(
+    "--format", "form", type=click.Choice(["ids", "firecracker"]), default="ids", show_default=True
+)
+
+
+def request_of(
+    kernels: tuple[str, ...], machines: tuple[str, ...], silicon: Path | None, depth: "Depth", *words: str
+) -> "Request":
+    """Return the run that a verb asks for, and how deep; ``words`` are those of the verb that repeat it."""
+    from ccsight.campaign.compare import Request
+    from ccsight.machines.silicon import load
+
+    again = ["ccsight", "profile", *words]
+    for machine in machines:
+        again += ["--on", machine]
+    again += ["--silicon", str(silicon)] if silicon else []
+    return Request(kernels, machines, tuple(again), load(silicon), depth)
+
+
+def read(file: Path) -> "Profile":
+    """Return the profile in a file, in which nothing is that cannot be. Raises UsageError."""
+    from ccsight.evidence import profile_file
+    from ccsight.kvm.profile_rules import require_possible
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the profile {file}", evidence=str(error)) from error
+    found = profile_file.read(text, str(file))
+    require_possible(found, str(file))
+    return found
+
+
+def write(file: Path | None, text: str) -> None:
+    """Write a text to a file, whole or not at all; without one, to standard output."""
+    from ccsight.report import console
+    from ccsight.store import write_atomically
+
+    if file is None:
+        console.write_bytes(text.encode())
+    else:
+        write_atomically(file, text.encode())
+        console.narrate(f"wrote {file}")

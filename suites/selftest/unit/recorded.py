@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from ccsight.evidence.migrations import Restored, Saved
 from ccsight.evidence.model import SCHEMA, Capture, Console, KernelFacts, MachineFacts, Substrate
-from ccsight.evidence.record import Hex, from_json
+from ccsight.evidence.record import Hex, T, from_json
 from ccsight.evidence.views import LAUNCH, Cell, Reading, Vantage, View, Write
 from ccsight.kvm.lives import SIZES, Life
 from ccsight.probes import guests, life
@@ -55,6 +56,8 @@ def capture(model: str, series: str) -> Capture:
         programs={},
         seconds={},
         writes=everywhere.writes + writes(model, series) + living.writes,
+        saved=moved(model, series, "saved", tuple[Saved, ...]),
+        restored=moved(model, series, "restored", tuple[Restored, ...]),
         console=Console(file=f"consoles/{cell.id}-1.log", lines=312, splats=()),
     )
 
@@ -72,6 +75,12 @@ def writes(model: str, series: str) -> tuple[Write, ...]:
     """Return what was written in a boot of the same machine: the whole table, and 300 random values."""
     packed = (STREAMS / f"{model}-{series}" / "writes.json.gz").read_bytes()
     return from_json(gzip.decompress(packed), tuple[Write, ...])
+
+
+@cache
+def moved(model: str, series: str, name: str, kind: type[T]) -> T:
+    """Return the VMs that were saved, or what became of those that were restored, on the same machine."""
+    return from_json(gzip.decompress((STREAMS / f"{model}-{series}" / f"{name}.json.gz").read_bytes()), kind)
 
 
 @cache

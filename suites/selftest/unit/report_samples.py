@@ -36,6 +36,10 @@ def placed(seen: Capture, machine: str, kernel: str, release: str = "") -> Captu
     return msgspec.structs.replace(
         seen,
         cell=Cell(machine=machine, kernel=kernel),
+        restored=tuple(
+            msgspec.structs.replace(each, source=Cell(machine=machine, kernel=each.source.kernel))
+            for each in seen.restored
+        ),
         kernel=msgspec.structs.replace(
             seen.kernel, release=release or seen.kernel.release, packages=_packages(kernel)
         ),

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from recorded import capture
 
-from ccsight.campaign import cell, control, execute
+from ccsight.campaign import cell, control, tasks
 from ccsight.campaign.booting import DidNotBoot, Start
 from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.campaign.planning import plan_comparison
@@ -151,12 +151,12 @@ def seen(run: Run, number: int, failures: dict[str, Failure]) -> bytes:
 
 def test_what_is_complete_is_never_repeated(run, boots):
     first, second = run.plan.cells
-    assert not execute.complete(run, first)
+    assert not tasks.complete(run, first)
     run.write(first, "capture.json", seen(run, 0, {}))
-    assert execute.complete(run, first)
+    assert tasks.complete(run, first)
     boots(DOWN, None, DOWN)
     capture_cell(task(run), quiet)
-    assert execute.complete(run, second)
+    assert tasks.complete(run, second)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_what_is_complete_is_never_repeated(run, boots):
 def test_a_capture_without_a_program_is_repeated_where_infrastructure_was_in_the_way(run, status, complete):
     first = run.plan.cells[0]
     run.write(first, "capture.json", seen(run, 0, {"life": Failure(status=status, fact="no")}))
-    assert execute.complete(run, first) is complete
+    assert tasks.complete(run, first) is complete
 
 
 def test_the_old_evidence_stays_until_the_new_one_is_there(run, boots):

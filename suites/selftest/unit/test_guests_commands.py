@@ -12,7 +12,11 @@ from ccsight.probes.stream import parse
 
 #: The parts that are at work here. What the others export is never called.
 PARTS = ("commands.c", "script.c", "step.c", "files.c", "errors.c")
-WORDS = st.sampled_from(["vm 0 2", "pin 1", "unpin", "get 0 1", "drop 0", "vcpu 0", "get 0 9", "run 0 0 0x1"])
+_STEPS = """
+vm 0 2, pin 1, unpin, get 0 1, drop 0, vcpu 0, get 0 9, run 0 0 0x1, gic 0, check 0 1, cap 0 1 0x2,
+vcpucap 0 1 1 0x2, save 0 file, restore 0 2 file
+"""
+WORDS = st.sampled_from([step.strip() for step in _STEPS.split(",")])
 RELAXED = settings(
     deadline=None,
     max_examples=40,
@@ -63,6 +67,23 @@ def test_scripts_of_any_bytes_are_survived(say, lines, rest):
     errors = [line for line in stream.lines if line.kind == "error"]
     assert len(errors) == done.returncode
     assert errors == [] or stream.lines[-1] == errors[0]
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["save 0 file", "restore 0 0 file", "gic 0", "check 0 1", "cap 0 1 0x0", "vcpucap 0 0 1 0x0"],
+)
+def test_what_is_done_with_a_vm_needs_one(say, step):
+    done = say("script", "SCRIPT", script=f"{step}\nvm 0 1\n".encode())
+    assert parse(done.stdout, "scripted").lines[-1].values == {"what": "impossible-step", "step": "1"}
+    done = say("script", "SCRIPT", script=f"vm 0 1\n{step}\n".encode())
+    assert (done.returncode, parse(done.stdout, "scripted").lines[-1].kind) == (0, "step")
+
+
+@pytest.mark.parametrize("step", ["restore 0 3 file", "vcpucap 0 1 1 0x0"])
+def test_a_way_or_a_vcpu_that_there_is_not(say, step):
+    done = say("script", "SCRIPT", script=f"vm 0 1\n{step}\n".encode())
+    assert parse(done.stdout, "scripted").lines[-1].values == {"what": "impossible-step", "step": "2"}
 
 
 def test_a_script_that_is_not_there(say):

@@ -152,6 +152,19 @@ def test_silence_means_that_it_is_lost(port, monkeypatch):
     assert "silent" in ours.listen()
 
 
+def test_a_port_that_nobody_asks_about_never_fills(port, monkeypatch):
+    monkeypatch.setattr(pulse, "_OFTEN", 0.005)
+    ours, guest = port
+    emulator = guest.dup()
+    ours.started()
+    emulator.settimeout(5)
+    for _ in range(300):  # characters one by one, as an emulated UART sends them: 278 fill a socket
+        for character in b"beat\n":
+            emulator.send(bytes([character]))
+    assert ours.listen() == ""
+    emulator.close()
+
+
 def test_a_guest_that_ends_no_line_fills_no_memory(port):
     ours, guest = port
     for _ in range(100):

@@ -264,10 +264,13 @@ def test_the_suites_take_the_users_rows(file, monkeypatch):
         results="results",
         fuzz=300,
         linux=False,
+        rules=False,
+        native_cap=0,
+        no_migrate=True,
     )
     with pytest.raises(KeyboardInterrupt):
         suite._start(options)
-    assert asked[0].again[-2:] == ("--silicon", str(file))
+    assert asked[0].again[-3:-1] == ("--silicon", str(file))
     assert "pair" in asked[0].table.machines
 
 

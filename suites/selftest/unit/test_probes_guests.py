@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ToolMissing
+from ccsight.evidence.migrations import Way
 from ccsight.evidence.record import Hex
 from ccsight.evidence.views import PINNED, Reading, Vantage, View
 from ccsight.kvm import pairs
@@ -353,6 +354,12 @@ def everything() -> Script:
     script.list(7)
     script.set(7, 0x6030000000100000, 0)
     script.set_bad_pointer(7, 0)
+    script.check(999999)
+    script.give(213, 0x410FD0B0, slot=1)
+    script.give_vcpu(7, 213, 2, slot=1)
+    script.gic(slot=1)
+    script.save("old.state", slot=1)
+    script.restore("old.state", Way.LIST, slot=1)
     script.run(0, 0x201)
     script.drop(slot=1)
     return script
@@ -366,7 +373,7 @@ def test_every_step_that_a_script_has_is_understood(harness):
         assert line.values["what"] == what
         said = list(line.values.values())
         assert {argument for argument in arguments if argument != "0"} <= set(said)
-        assert line.values.get("path", "") == ("here/x-sweep.img" if step.file else "")
+        assert line.values.get("path", "") == (f"here/x-{step.file}" if step.file else "")
         assert ("slot", "1") not in line.values.items() or "1" in arguments
 
 
@@ -395,6 +402,18 @@ def test_every_step_that_a_script_has_is_understood(harness):
         "load 0 ",
         "load 0 a b",
         "unpin 0",
+        "cap 0 213",
+        "cap 0 213 2",
+        "vcpucap 0 213 0x0",
+        "vcpucap 0 8 213 0x0",
+        "check 0 0x1",
+        "gic",
+        "gic 2",
+        "save 0",
+        "save 0 a b",
+        "restore 0 a",
+        "restore 0 0x0 a",
+        "restore 0 0 ",
         "set 0 0 0x1",
         "set 0 0 0x1 0x2 0x3",
     ],

@@ -4,6 +4,7 @@ import pytest
 
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.errors import NoKvm, ProbeError
+from ccsight.evidence.migrations import Way
 from ccsight.evidence.views import Reading
 from ccsight.probes.outcome import Did, Got, GotId, Initialised, Listed, Wrote
 from ccsight.probes.script import EL1_32BIT, Script, results
@@ -56,7 +57,13 @@ def test_a_script_is_a_line_for_each_step():
     script.set_bad_pointer(0, CLIDR)
     script.run(0, 0x201)
     script.late_vcpu()
+    script.gic(slot=1)
+    script.check(213)
+    script.give(213, slot=1)
+    script.give_vcpu(1, 213, 0x2)
+    script.save("a.state")
     script.drop()
+    script.restore("a.state", Way.STOP, slot=1)
     script.unpin()
     assert script.images == ("sweep.img", "life.img")
     assert script.text("here/x-").splitlines() == [
@@ -75,7 +82,13 @@ def test_a_script_is_a_line_for_each_step():
         "setbad 0 0 0x603000000013c801",
         "run 0 0 0x201",
         "vcpu 0",
+        "gic 1",
+        "check 0 213",
+        "cap 1 213 0x0",
+        "vcpucap 0 1 213 0x2",
+        "save 0 here/x-a.state",
         "drop 0",
+        "restore 1 1 here/x-a.state",
         "unpin",
     ]
 

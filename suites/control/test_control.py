@@ -18,7 +18,7 @@ from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.model import Capture
-from ccsight.evidence.run import Run
+from ccsight.evidence.run import Depth, Run
 from ccsight.evidence.views import Cell
 from ccsight.machines import silicon
 from ccsight.status import Status
@@ -267,7 +267,7 @@ def bench(tmp_path_factory, request):
             machines = dict.fromkeys(name for row in CONTROLS for name in (row.machine, row.twin) if name)
             # no random values: a fault must be noticed every time
             again = ("pytest", "suites/control")
-            order = Request(tuple(kernels), tuple(machines), again, silicon.load(None), fuzz=0)
+            order = Request(tuple(kernels), tuple(machines), again, silicon.load(None), Depth(fuzz=0))
             run, _ = start(shared / "results", order)
             write_atomically(pointer, str(run.folder).encode())
     return Bench(Run.open(Path(pointer.read_text())))

@@ -29,6 +29,7 @@ from ccsight.evidence.views import CARRIED, Cell, Vantage, View, Write
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.meaning import caches
 from ccsight.report.cpus import groups
+from ccsight.report.migrations import boots
 from ccsight.report.model import Result
 from ccsight.report.wording import behaviours, meaning, measures
 from ccsight.status import Status, exit_code
@@ -182,7 +183,7 @@ def difference(old: Capture, new: Capture, cases: tuple[Case, ...]) -> bytes:
 
 def plan(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> bytes:
     """Return a plan as JSON: a :class:`Planned`."""
-    return to_json(Planned(schema=SCHEMA, boots=len(cells), cells=tuple(cells), cases=tuple(cases)))
+    return to_json(Planned(schema=SCHEMA, boots=boots(cells, cases), cells=tuple(cells), cases=tuple(cases)))
 
 
 def _machine(result: Result, machine: str) -> Machine:

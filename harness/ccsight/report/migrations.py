@@ -1,11 +1,12 @@
 """What becomes of VMs that move, for readers: in sentences, and as a table of VMMs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ccsight.checks.migration import Moved, moves
 from ccsight.checks.registry import NotObserved
-from ccsight.evidence.cases import Case, Finding
+from ccsight.evidence.cases import Case, Finding, PlannedCase
+from ccsight.evidence.views import Cell
 from ccsight.kvm.vmms import VMMS, Outcome
 from ccsight.report.model import Result
 
@@ -30,6 +31,11 @@ class Journey:
     def outcome(self, vmm: str) -> Outcome:
         """Return what becomes of it with a VMM, by its name."""
         return self.moved.outcomes[vmm][0]
+
+
+def boots(cells: Sequence[Cell], cases: Iterable[PlannedCase]) -> int:
+    """Return how many boots a plan takes: a cell is booted again for VMs of kernels behind its own."""
+    return len(cells) + len({case.cells[0] for case in cases if case.check == ROLL_BACK})
 
 
 def journeys(result: Result, machine: str) -> tuple[Journey, ...]:

@@ -146,7 +146,9 @@ def score_document(alone: Sequence[Score], with_table: Sequence[Score]) -> bytes
 
 def plan_page(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> Page:
     """Return what a proof would take."""
-    boots = len(cells) + len({case.cells[1] for case in cases if len(case.cells) > 1})
+    order = [cell.id for cell in cells]
+    moves = [tuple(map(order.index, case.cells)) for case in cases if len(case.cells) > 1]
+    boots = len(cells) + len({destination for source, destination in moves if destination < source})
     rows = [(spans(_QUESTIONS[case.check]), spans(" → ".join(case.cells))) for case in cases]
     return (line(f"would take {boots} boots", ("  (nothing was looked up or fetched)", Tone.DIM)), grid(rows))
 

@@ -14,7 +14,7 @@ from ccsight.kvm.vmms import VMMS, Outcome
 from ccsight.report import console, cpus
 from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Span, Spans, Tone, grid, line, spans
 from ccsight.report.linux import linux_rows, lscpu_texts
-from ccsight.report.migrations import journeys
+from ccsight.report.migrations import boots, journeys
 from ccsight.report.model import Result
 from ccsight.report.rows import Row, Shown, machine_rows
 from ccsight.report.wording import (
@@ -64,7 +64,7 @@ def render_plan(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> Page:
 
 
 def _amount(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> str:
-    return f"{len(cells)} boots, {len(cases)} judgements"
+    return f"{boots(cells, cases)} boots, {len(cases)} judgements"
 
 
 def render(result: Result, *, verbose: bool = False) -> Page:

@@ -9,10 +9,10 @@ import pytest
 from ccsight.campaign import programs
 from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.campaign.compare import Request, publish, start
-from ccsight.campaign.execute import complete
 from ccsight.campaign.programs import PROGRAMS, Asked, Program, Told
+from ccsight.campaign.tasks import complete
 from ccsight.deadline import Deadline
-from ccsight.evidence.run import Run
+from ccsight.evidence.run import Depth, Run
 from ccsight.machines import silicon
 from ccsight.paths import data_dir
 from ccsight.probes import build
@@ -98,7 +98,8 @@ def captured(tmp_path, monkeypatch):
 
     def capture(*rows: Program) -> tuple[Run, Result]:
         monkeypatch.setattr(programs, "PROGRAMS", rows)
-        order = Request(("deb:6.12",), ("emulated:neoverse-n1",), ("pytest",), silicon.load(None), fuzz=0)
+        table = silicon.load(None)
+        order = Request(("deb:6.12",), ("emulated:neoverse-n1",), ("pytest",), table, Depth(fuzz=0))
         run, kernels = start(tmp_path / "results", order)
         (cell,) = run.plan.cells
         capture_cell(CellTask(run.folder, cell, kernels[cell.kernel]), lambda stage: None)

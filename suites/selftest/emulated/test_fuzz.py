@@ -38,7 +38,7 @@ def test_a_run_writes_as_many_random_values_as_it_was_asked_for(tmp_path, count)
     said = ccsight("capture", "deb:6.12", "--on", N1, "--fuzz", f"{count}", "--json", cwd=tmp_path)
     run = find_run(tmp_path / "results")
     assert said.code == 0, said.stderr
-    assert run.plan.fuzz == count
+    assert run.plan.depth.fuzz == count
     assert run.plan.argv[-2:] == ("--fuzz", f"{count}")
     (cell,) = run.plan.cells
     found = drawn(run.capture(cell))

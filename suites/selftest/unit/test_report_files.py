@@ -215,7 +215,7 @@ def test_json_of_a_diff_and_of_a_plan():
     assert [case["outcome"] for case in diff["comparisons"]] == ["differs", "grew", "same"]
     plan = good().plan
     planned = json.loads(as_json.plan(plan.cells, plan.cases))
-    assert planned["boots"] == 6
+    assert planned["boots"] == 9
     assert len(planned["cases"]) == 6 * len(LAWS) + 3 * len(COMPARISONS)
 
 

@@ -221,7 +221,7 @@ def test_a_register_that_the_guest_could_not_read(shown):
 def test_plan_and_announcement(shown, capsys):
     plan = good().plan
     text = squeeze(shown(terminal.render_plan(plan.cells, plan.cases)))
-    assert f"would take 6 boots, {len(plan.cases)} judgements" in text
+    assert f"would take 9 boots, {len(plan.cases)} judgements" in text
     assert "emulated:neoverse-v1 deb:6.12" in text
     terminal.announce(plan)
     said = capsys.readouterr()

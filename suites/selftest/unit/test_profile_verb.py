@@ -101,6 +101,20 @@ def test_what_cannot_be_is_a_usage_error(words, code, evidence, file, capsys):
 
 
 @pytest.mark.parametrize(
+    ("machine", "said"),
+    [("silicon:graviton2", "MIDR_EL1 0x413fd0c1"), ("silicon:graviton3", "the profile has 2 types of CPU")],
+)
+def test_of_a_profile_of_two_cores_one_is_asked_for_where_the_machine_has_them(
+    machine, said, tmp_path, capsys
+):
+    path = tmp_path / "two.toml"
+    other = TEXT[TEXT.index("[core.") :].replace("graviton3", "other").replace("411fd401", "411fd402")
+    path.write_text(TEXT + other.replace("[0, 1]", "[2, 3]"))
+    assert run(["profile", "check", str(path), "--kernel", "deb:6.1", "--on", machine]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "damage", [("CTR_EL0 = ", "CTR_EL1 = "), ("0x82000023", "0x82000025"), ("[core", "[core")]
 )
 def test_a_damaged_file_stops_every_verb(damage, tmp_path, capsys):

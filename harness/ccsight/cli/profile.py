@@ -1,5 +1,6 @@
 """``ccsight profile``: which values a VMM sets before launch, so that a guest can be rolled back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -142,12 +143,13 @@ def check(
     require_vmms(vmms)
     names = machines or (proof.profile.machine,)
     words = [word for kernel in kernels for word in ("--kernel", kernel)]
+    request = request_of(kernels, names, silicon, MOVES, "check", str(file), *words)
+    for machine in names:
+        profiles.refuse_other_silicon(proof, machine, request.table)
     shown = chosen_core(proof.profile, core).userspace
     values = chosen(shown) | {"ID_AA64MMFR2_EL1": with_features(shown, 0)}
     depth = structs.replace(MOVES, profile={name: Hex(value) for name, value in values.items()})
-    request = request_of(kernels, names, silicon, depth, "check", str(file), *words)
-    for machine in names:
-        profiles.refuse_other_silicon(proof, machine, request.table)
+    request = replace(request, depth=depth)
     if dry_run:
         cells, cases = profiles.planned(request)
         if as_json:

@@ -4,6 +4,7 @@ Names and positions are the Arm ARM's (DDI 0487, section D24.2 "General system c
 A new register is a new row; a new field is a new entry in its row.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -170,19 +171,25 @@ def base_name(reading: str) -> str:
 
 
 def in_short(names: Iterable[str]) -> str:
-    """Return readings in short: neighbours such as ``CCSIDR_EL1[3]``, ``CCSIDR_EL1[4]`` become one."""
-    runs: list[tuple[str, int, int]] = []
+    """Return readings in short: neighbours such as ``CCSIDR_EL1[3]``, ``CCSIDR_EL1[4]`` become one.
+
+    So do their fields: ``CCSIDR_EL1[3-4].LineSize``.
+    """
+    runs: list[tuple[str, str, int, int]] = []
     for name in names:
-        base, _, rest = name.partition("[")
-        index = int(rest[:-1]) if rest[:-1].isdigit() else -1
-        if rest and runs and runs[-1][0] == base and runs[-1][2] == index - 1:
-            runs[-1] = (base, runs[-1][1], index)
+        found = _INDEXED.fullmatch(name)
+        base, index, field = (found[1], int(found[2]), found[3]) if found else (name, -1, "")
+        if found and runs and runs[-1][:2] == (base, field) and runs[-1][3] == index - 1:
+            runs[-1] = (base, field, runs[-1][2], index)
         else:
-            runs.append((base, index, index))
+            runs.append((base, field, index, index))
     return ", ".join(_run(*run) for run in runs)
 
 
-def _run(base: str, first: int, last: int) -> str:
+_INDEXED = re.compile(r"([^\[]*)\[([0-9]+)\](.*)")
+
+
+def _run(base: str, field: str, first: int, last: int) -> str:
     if first < 0:
         return base
-    return f"{base}[{first}]" if first == last else f"{base}[{first}-{last}]"
+    return f"{base}[{first}]{field}" if first == last else f"{base}[{first}-{last}]{field}"

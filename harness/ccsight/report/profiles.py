@@ -14,6 +14,7 @@ from ccsight.kvm.guess_trial import Score
 from ccsight.kvm.guesses import Guess, Sure
 from ccsight.report.blocks import Block, Line, Page, Spans, Tone, grid, line, spans
 from ccsight.report.decoded import words
+from ccsight.report.wording import gathered
 from ccsight.status import Status, exit_code
 
 _TONES = {Sure.KNOWN: Tone.GOOD, Sure.TABLE: Tone.PLAIN, Sure.INFERRED: Tone.CAUTION, Sure.UNKNOWN: Tone.BAD}
@@ -169,7 +170,7 @@ def proof_page(cases: Sequence[Case]) -> Page:
         page += [line((f"      {case.reason}", Tone.DIM))] if case.reason else []
         rows = [
             (spans(finding.subject), spans((finding.where, Tone.DIM)), spans(finding.said))
-            for finding in case.findings
+            for finding in gathered(case.findings)
         ]
         page += [grid(rows, indent=6)] if rows else []
     return tuple(page)

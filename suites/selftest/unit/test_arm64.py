@@ -4,7 +4,7 @@ import pytest
 
 from ccsight.arm64 import caches, kvm_ids
 from ccsight.arm64.caches import Layout, Side
-from ccsight.arm64.registers import CCSIDR_EL1, CLIDR_EL1, CTR_EL0, REGISTERS
+from ccsight.arm64.registers import CCSIDR_EL1, CLIDR_EL1, CTR_EL0, REGISTERS, in_short
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,9 @@ def test_minimum_line_is_in_bytes():
 def test_ctr_has_its_top_field_above_bit_31():
     assert CTR_EL0.field("TminLine").extract(0x4B444C004) == 4
     assert CCSIDR_EL1.field("UNKNOWN").extract(0x701FE01A) == 7
+
+
+def test_fields_of_neighbours_become_one():
+    assert in_short(["CCSIDR_EL1[3].LineSize", "CCSIDR_EL1[4].LineSize", "CCSIDR_EL1[5].NumSets"]) == (
+        "CCSIDR_EL1[3-4].LineSize, CCSIDR_EL1[5].NumSets"
+    )

@@ -12,7 +12,7 @@
 of the evidence types (``ccsight.evidence``), registers and fields those of the Arm ARM.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -29,7 +29,7 @@ from ccsight.evidence.views import CARRIED, Cell, Vantage, View, Write
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.meaning import caches
 from ccsight.report.cpus import groups
-from ccsight.report.migrations import boots
+from ccsight.report.migrations import boots, journeys
 from ccsight.report.model import Result
 from ccsight.report.wording import behaviours, meaning, measures
 from ccsight.status import Status, exit_code
@@ -101,6 +101,17 @@ class CpuGroup(Record, frozen=True):
     midr: Hex
 
 
+class Migration(Record, frozen=True):
+    """A VM that went from one kernel to another: how it was launched, and what becomes of it with a VMM."""
+
+    source: str
+    destination: str
+    how: str
+    vmm: str
+    outcome: str
+    why: str
+
+
 class Machine(Record, frozen=True):
     """One machine: both sides, what differs field by field, in sentences, and all judgements."""
 
@@ -112,6 +123,7 @@ class Machine(Record, frozen=True):
     cpu_groups: tuple[CpuGroup, ...]
     comparisons: tuple[Case, ...]
     laws: tuple[Case, ...]
+    migrations: tuple[Migration, ...] = ()
 
 
 class Document(Record, frozen=True):
@@ -209,7 +221,21 @@ def _machine(result: Result, machine: str) -> Machine:
         ),
         comparisons=comparisons,
         laws=tuple(case for case in cases if not measures(case)),
+        migrations=tuple(_migrations(result, machine)),
     )
+
+
+def _migrations(result: Result, machine: str) -> Iterator[Migration]:
+    for journey in journeys(result, machine):
+        for vmm, (outcome, why) in journey.moved.outcomes.items():
+            yield Migration(
+                source=journey.source,
+                destination=journey.destination,
+                how=journey.how,
+                vmm=vmm,
+                outcome=outcome,
+                why=why,
+            )
 
 
 def _unseen(result: Result, cell: str, failure: Failure) -> Shown:

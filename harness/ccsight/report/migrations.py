@@ -12,6 +12,12 @@ from ccsight.report.model import Result
 
 #: The checks whose cases are about VMs that move: from the old kernel to the new one, and back.
 UPGRADE, ROLL_BACK = "CR-007", "CR-008"
+_TONES = {
+    Outcome.REFUSED: "bad",
+    Outcome.LOSSY: "bad",
+    Outcome.VISIBLE: "caution",
+    Outcome.TRANSPARENT: "good",
+}
 _NAMES = [vmm.name for vmm in VMMS]
 
 
@@ -24,9 +30,14 @@ class Journey:
     moved: Moved
 
     @property
-    def strategy(self) -> str:
-        """How the VM was launched, in words."""
+    def how(self) -> str:
+        """How the VM was launched, and where it arrived, in words."""
         return self.moved.how
+
+    @property
+    def cells(self) -> tuple[tuple[Outcome, str, str], ...]:
+        """The outcome with each VMM, why, and the tone in which a page says it."""
+        return tuple((outcome, why, _TONES[outcome]) for outcome, why in self.moved.outcomes.values())
 
     def outcome(self, vmm: str) -> Outcome:
         """Return what becomes of it with a VMM, by its name."""

@@ -13,6 +13,7 @@ from ccsight.kvm.meaning import describe
 from ccsight.report import cpus
 from ccsight.report.drawing import Drawing, draw
 from ccsight.report.linux import LinuxRow, linux_rows
+from ccsight.report.migrations import Journey, journeys
 from ccsight.report.model import Result
 from ccsight.report.rows import Row, Shown, machine_rows
 from ccsight.report.seen import SAYS, Seen, seen
@@ -93,6 +94,7 @@ class Machine:
     rows: tuple[Row, ...]
     by_cpu: tuple[ByCpu, ...]
     cpu_sentences: tuple[str, ...]
+    journeys: tuple[Journey, ...]
     laws: tuple[Judged, ...]
     comparisons: tuple[Judged, ...]
 
@@ -158,6 +160,7 @@ def _machine(result: Result, machine: str) -> Machine:
         rows=machine_rows(captures) if captures else (),
         by_cpu=tuple(_by_cpu(result, captures)),
         cpu_sentences=_cpu_sentences(result, captures),
+        journeys=journeys(result, machine),
         laws=tuple(case for case in cases if not measures(case.case)),
         comparisons=tuple(case for case in cases if measures(case.case)),
     )

@@ -170,7 +170,7 @@ def _journeys(result: Result, machine: str) -> Iterator[Block]:
         rows.append(
             (
                 spans(f"{journey.source} → {journey.destination}"),
-                spans(journey.strategy),
+                spans(journey.how),
                 *(spans((outcome.upper(), _TONES[outcome])) for outcome in outcomes),
             )
         )

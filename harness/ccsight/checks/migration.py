@@ -93,7 +93,7 @@ def _compared(source: Capture, destination: Capture) -> tuple[str, tuple[Finding
     found = moves(source, destination)
     order = list(Outcome)
     worst = min((moved.worst for moved in found), key=order.index)
-    return worst, tuple(finding for moved in found for finding in (*_verdicts(moved), *moved.findings))
+    return str(worst), tuple(finding for moved in found for finding in (*_verdicts(moved), *moved.findings))
 
 
 def moves(source: Capture, destination: Capture) -> tuple[Moved, ...]:

@@ -11,6 +11,7 @@ from ccsight.cli.options import (
     fuzz_option,
     json_option,
     linux_option,
+    machines_option,
     migrate_option,
     out_option,
     silicon_option,
@@ -21,14 +22,7 @@ from ccsight.evidence.run import Depth
 
 @click.command()
 @click.argument("kernel", required=False)
-@click.option(
-    "--on",
-    "machines",
-    multiple=True,
-    metavar="MACHINE",
-    help="Machine to boot it on; any number of times. "
-    f"[default: {', '.join(machine.partition(':')[2] for machine in DEFAULT_MACHINES)}, emulated]",
-)
+@machines_option("boot it")
 @silicon_option
 @fuzz_option
 @linux_option

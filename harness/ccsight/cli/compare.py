@@ -12,6 +12,7 @@ from ccsight.cli.options import (
     fuzz_option,
     json_option,
     linux_option,
+    machines_option,
     migrate_option,
     native_cap_option,
     out_option,
@@ -26,14 +27,7 @@ from ccsight.evidence.run import Depth
 @click.command()
 @click.argument("old", default=DEFAULT_KERNELS[0])
 @click.argument("new", default=DEFAULT_KERNELS[1])
-@click.option(
-    "--on",
-    "machines",
-    multiple=True,
-    metavar="MACHINE",
-    help="Machine to compare on; any number of times. "
-    f"[default: {', '.join(machine.partition(':')[2] for machine in DEFAULT_MACHINES)}, emulated]",
-)
+@machines_option("compare")
 @silicon_option
 @fuzz_option
 @linux_option

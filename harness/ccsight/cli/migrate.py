@@ -9,6 +9,7 @@ from msgspec import structs
 from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
 from ccsight.cli.options import (
     json_option,
+    machines_option,
     native_cap_option,
     out_option,
     rules_option,
@@ -20,14 +21,7 @@ from ccsight.evidence.run import MOVES
 
 @click.command()
 @click.argument("kernels", nargs=-1, metavar="KERNEL...")
-@click.option(
-    "--on",
-    "machines",
-    multiple=True,
-    metavar="MACHINE",
-    help="Machine to migrate on; any number of times. "
-    f"[default: {', '.join(machine.partition(':')[2] for machine in DEFAULT_MACHINES)}, emulated]",
-)
+@machines_option("migrate")
 @silicon_option
 @native_cap_option
 @rules_option

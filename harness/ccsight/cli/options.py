@@ -1,11 +1,29 @@
 """Options that several verbs share, each declared once."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from ccsight.campaign.planning import DEFAULT_MACHINES
 from ccsight.evidence.run import Depth
 from ccsight.evidence.views import FUZZ_MOST, FUZZ_VALUES
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+def machines_option(verb: str) -> Callable[[T], T]:
+    """Return ``--on`` of a verb that does this on machines."""
+    shown = ", ".join(machine.partition(":")[2] for machine in DEFAULT_MACHINES)
+    return click.option(
+        "--on",
+        "machines",
+        multiple=True,
+        metavar="MACHINE",
+        help=f"Machine to {verb} on; any number of times. [default: {shown}, emulated]",
+    )
+
 
 out_option = click.option(
     "--out",

@@ -39,10 +39,6 @@ class Journey:
         """The outcome with each VMM, why, and the tone in which a page says it."""
         return tuple((outcome, why, _TONES[outcome]) for outcome, why in self.moved.outcomes.values())
 
-    def outcome(self, vmm: str) -> Outcome:
-        """Return what becomes of it with a VMM, by its name."""
-        return self.moved.outcomes[vmm][0]
-
 
 def boots(cells: Sequence[Cell], cases: Iterable[PlannedCase]) -> int:
     """Return how many boots a plan takes: a cell is booted again for VMs of kernels behind its own."""

@@ -10,7 +10,7 @@ from ccsight.evidence.model import Capture
 from ccsight.evidence.run import Plan
 from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import observed
-from ccsight.kvm.vmms import VMMS, Outcome
+from ccsight.kvm.vmms import VMMS
 from ccsight.report import console, cpus
 from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Span, Spans, Tone, grid, line, spans
 from ccsight.report.linux import linux_rows, lscpu_texts
@@ -39,12 +39,6 @@ from ccsight.report.wording import (
 from ccsight.status import Status
 
 _AGES = ("old", "new")
-_TONES = {
-    Outcome.REFUSED: Tone.BAD,
-    Outcome.LOSSY: Tone.BAD,
-    Outcome.VISIBLE: Tone.CAUTION,
-    Outcome.TRANSPARENT: Tone.GOOD,
-}
 
 
 def announce(plan: Plan) -> None:
@@ -166,12 +160,11 @@ def _journeys(result: Result, machine: str) -> Iterator[Block]:
         return
     rows = [(spans(("VMs that move", Tone.DIM)), spans(""), *(spans((vmm.name, Tone.DIM)) for vmm in VMMS))]
     for journey in found:
-        outcomes = (journey.outcome(vmm.name) for vmm in VMMS)
         rows.append(
             (
                 spans(f"{journey.source} → {journey.destination}"),
                 spans(journey.how),
-                *(spans((outcome.upper(), _TONES[outcome])) for outcome in outcomes),
+                *(spans((outcome.upper(), Tone[tone.upper()])) for outcome, _, tone in journey.cells),
             )
         )
     yield Line()

@@ -50,8 +50,14 @@ def test_a_device_tree_of_the_hosts_sysfs_costs_all_caches(tmp_path):
     assert names(guests[SYSFS]) == [None, None]
     assert any("Unable to detect cache hierarchy" in message for message in guests[SYSFS].messages)
     assert names(guests[OVERRIDE]) == [["L1D", "L1I"]] * 2
-    assert (case["status"], len(case["findings"])) == ("PASS", 2)
-    assert all("Firecracker PR 5780" in finding["known"] for finding in case["findings"])
+    assert case["status"] == "PASS"
+    *first, third = case["findings"]
+    assert [(each["subject"], each["where"]) for each in first] == [
+        ("/sys/devices/system/cpu/cpu*/cache", f"vCPU {vcpu}, device tree: {SYSFS}") for vcpu in (0, 1)
+    ]
+    assert all("Firecracker PR 5780" in finding["known"] for finding in first)
+    assert (third["subject"], third["where"]) == ("CTR_EL0.IDC", f"device tree: {LOWERED}")
+    assert "2843cae26644" in third["known"]
 
 
 def test_an_override_that_secondaries_lose_costs_their_caches(tmp_path):

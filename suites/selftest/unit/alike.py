@@ -1,5 +1,6 @@
 """Two captures of the same boot, one taken in another way than the other: what differs that must not."""
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -15,6 +16,9 @@ LEFT_OUT = {
     "machine.substrate", "machine.emulator", "machine.argv", "machine.declared",
     # a log on the machine has the lines that its console hides
     "console.file", "console.lines", "console.splats",
+    # a VM that was saved holds its timers, which count on: which registers moved is compared, not how far
+    "saved[].sha256", "restored[].sha256", "restored[].source.machine", "restored[].source.kernel",
+    "restored[].left[].saved.value", "restored[].left[].now.value",
 }  # fmt: skip
 
 
@@ -33,7 +37,7 @@ def _plain(capture: Capture) -> object:
 
 
 def _differences(one: object, other: object, path: str) -> Iterator[str]:
-    if path in LEFT_OUT:
+    if re.sub(r"\d+(?=])", "", path) in LEFT_OUT:
         return
     if isinstance(one, dict) and isinstance(other, dict):
         for key in dict.fromkeys([*one, *other]):

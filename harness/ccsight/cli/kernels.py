@@ -24,15 +24,15 @@ def kernels(context: click.Context, refresh: bool, as_json: bool) -> None:
     if context.invoked_subcommand:
         return
     from ccsight.deadline import Deadline
-    from ccsight.kernels import stock
+    from ccsight.kernels import index, stock
     from ccsight.kernels.available import available
     from ccsight.report import console, listings
     from ccsight.toolbox import source_packages
 
     deadline = Deadline(600)
-    series = available(deadline, console.narrate, refresh=refresh)
-    if refresh:
-        source_packages.refresh(time.time(), deadline, console.narrate)
+    for listing in (index.LISTING, source_packages.LISTING) if refresh else ():
+        listing.refresh(time.time(), deadline, console.narrate)
+    series = available(index.LISTING.load(deadline, console.narrate))
     held = stock.held()
     if as_json:
         console.write_bytes(listings.document(archive=series, store=held))

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from ccsight.deadline import Deadline
-from ccsight.kernels import deb, index
+from ccsight.kernels import deb
 from ccsight.kernels.index import Index
 from ccsight.paths import cache_dir
-from ccsight.toolbox import tools
 
 
 @dataclass(frozen=True)
@@ -23,13 +21,8 @@ class Available:
     cached: bool
 
 
-def available(deadline: Deadline, report: tools.Report, *, refresh: bool = False) -> tuple[Available, ...]:
-    """Return what the archive has, by series and flavour; the network is used if asked or needed."""
-    old = index.cached() if refresh else None
-    if refresh:
-        known = index.refresh(old.made if old else 0.0, deadline, report)
-    else:
-        known = index.load(deadline, report)
+def available(known: Index) -> tuple[Available, ...]:
+    """Return what the archive has, by series and flavour."""
     return tuple(
         _newest(known, series, flavour) for series in known.series() for flavour in known.flavours(series)
     )

@@ -15,7 +15,7 @@ from ccsight.deadline import Deadline
 from ccsight.errors import ArchiveError, UsageError
 from ccsight.evidence.model import Package
 from ccsight.kernels import image, index, stored
-from ccsight.kernels.index import Index, Row
+from ccsight.kernels.index import LISTING, Index, Row
 from ccsight.kernels.model import Kernel
 from ccsight.paths import cache_dir
 from ccsight.specs import Spec
@@ -34,7 +34,7 @@ def resolve(spec: Spec, deadline: Deadline, report: tools.Report) -> Kernel:
     Raises UsageError for a series, flavour or version that the archive does not have, ArchiveError,
     NoSpace or DeadlineExceeded.
     """
-    known = index.load(deadline, report)
+    known = LISTING.load(deadline, report)
     try:
         candidates(known, spec)
     except UsageError as unknown:
@@ -44,7 +44,7 @@ def resolve(spec: Spec, deadline: Deadline, report: tools.Report) -> Kernel:
     try:
         return _newest(known, spec, deadline, report)
     except packages.PackageGone:  # the archive may have moved on since its lists were read
-        known = index.refresh(known.made, deadline, report)
+        known = LISTING.refresh(known.made, deadline, report)
         return _newest(known, spec, deadline, report)
 
 
@@ -72,7 +72,7 @@ def _gone(known: Index, row: Row, deadline: Deadline, report: tools.Report) -> b
     except packages.PackageGone:
         if known.made < time.time() - _FRESH:
             raise
-        index.forget(row, deadline)
+        LISTING.forget(row, deadline)
         return True
     return False
 
@@ -136,7 +136,7 @@ def _newer(known: Index, unknown: UsageError, deadline: Deadline, report: tools.
     if known.made > time.time() - _FRESH:
         raise unknown
     try:
-        return index.refresh(known.made, deadline, report)
+        return LISTING.refresh(known.made, deadline, report)
     except ArchiveError as error:
         evidence = f"{unknown.evidence} (of the cached lists; for newer ones: {error.fact})"
         raise UsageError(unknown.fact, evidence=evidence, next_step=unknown.next_step) from error

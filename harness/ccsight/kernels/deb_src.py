@@ -23,7 +23,7 @@ from ccsight.specs import Spec
 from ccsight.store import explain, locked, write_atomically
 from ccsight.toolbox import source_packages, tools
 from ccsight.toolbox.packages import PackageGone
-from ccsight.toolbox.source_packages import Index, SourcePackage
+from ccsight.toolbox.source_packages import LISTING, Index, SourcePackage
 
 _SERIES = re.compile(r"\d+\.\d+")
 #: Lists younger than this are not fetched again for something that they lack.
@@ -48,13 +48,13 @@ def resolve(spec: Spec, deadline: Deadline, report: tools.Report) -> Source:
     series, _, version = spec.value.partition("=")
     if version and (kept := _kept(series, version, deadline)):
         return _source(kept, (), deadline)
-    known = source_packages.load(deadline, report)
+    known = LISTING.load(deadline, report)
     if not _candidates(known, series, version):
         known = _newer(known, spec, deadline, report)
     try:
         return _newest(known, spec, deadline, report)
     except PackageGone:  # the archive may have moved on since its lists were read
-        known = source_packages.refresh(known.made, deadline, report)
+        known = LISTING.refresh(known.made, deadline, report)
         return _newest(known, spec, deadline, report)
 
 
@@ -78,7 +78,7 @@ def _newest(known: Index, spec: Spec, deadline: Deadline, report: tools.Report) 
     candidates, passed = _candidates(known, series, version), list[SourcePackage]()
     for row in candidates:
         try:
-            if row.description.sha256 not in known.gone:
+            if row.sha256 not in known.gone:
                 imported = _imported(row, known, deadline, report)
                 if passed:
                     newest = f"{passed[0].version}{' and others' if len(passed) > 1 else ''}"
@@ -87,7 +87,7 @@ def _newest(known: Index, spec: Spec, deadline: Deadline, report: tools.Report) 
         except PackageGone:
             if known.made < time.time() - _FRESH:
                 raise
-            source_packages.forget(row, deadline)
+            LISTING.forget(row, deadline)
         passed.append(row)
     if passed:
         raise ArchiveError(
@@ -127,7 +127,7 @@ def _newer(known: Index, spec: Spec, deadline: Deadline, report: tools.Report) -
     if known.made > time.time() - _FRESH:
         raise _unknown(known, spec)
     try:
-        return source_packages.refresh(known.made, deadline, report)
+        return LISTING.refresh(known.made, deadline, report)
     except ArchiveError as error:
         unknown = _unknown(known, spec)
         evidence = f"{unknown.evidence} (of the cached lists; for newer ones: {error.fact})"

@@ -1,21 +1,16 @@
-"""Which arm64 kernels the archive has: a small file in the cache, made from the signed lists on demand."""
+"""Which arm64 kernels the archive has, and the packages that each consists of."""
 
 import functools
 import re
-import time
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import msgspec
 
 from ccsight.deadline import Deadline
-from ccsight.paths import cache_dir
-from ccsight.store import locked, write_atomically
-from ccsight.toolbox import apt, sources, stanzas, tools
+from ccsight.toolbox import apt, stanzas
+from ccsight.toolbox.listing import Listed, Listing
 from ccsight.toolbox.packages import Remote
 
-#: Raised when the types below change: an index of another schema is made anew.
-_SCHEMA = 1
 _NAMES = r"linux-(?:image|binary|modules)-\d\S*"
 #: Debug symbols, and images before Debian's signature, which the signed ones replace.
 _UNWANTED = re.compile(r"-dbg$|-unsigned$|^linux-binary-unsigned-")
@@ -45,18 +40,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         return Remote(self.package, self.version, self.uri, self.size, self.sha256)
 
 
-class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """All kernels, oldest version first. ``origin`` is what the environment said of the archive.
-
-    ``gone`` are the hashes of image packages that the archive turned out not to have, or not with all parts.
-    """
-
-    schema: int
-    origin: str
-    made: float
-    config: str
-    rows: tuple[Row, ...]
-    gone: frozenset[str] = frozenset()
+class Index(Listed[Row], frozen=True, kw_only=True):
+    """All packages of kernels that the archive lists, and which of them make a whole kernel."""
 
     def images(self, series: str, flavour: str) -> list[Row]:
         """Return the kernels of a series and flavour that are there with all their parts, oldest first."""
@@ -85,67 +70,10 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return {(row.package, row.version): row for row in self.rows}
 
 
-def _place() -> Path:
-    return cache_dir() / "apt" / "index.json"
-
-
-def cached() -> Index | None:
-    """Return the index that is in the cache, or None when there is none of this archive."""
-    try:
-        index = msgspec.json.decode(_place().read_bytes(), type=Index)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return index if (index.schema, index.origin) == (_SCHEMA, sources.origin()) else None
-
-
-def load(deadline: Deadline, report: tools.Report) -> Index:
-    """Return the index; the network is used only when the cache has none."""
-    return cached() or refresh(0.0, deadline, report)
-
-
-def refresh(since: float, deadline: Deadline, report: tools.Report) -> Index:
-    """Read the archive's lists anew, unless another process did so after ``since`` (a time()).
-
-    Raises ArchiveError when the archive cannot be reached or is not signed.
-    """
-    with locked(_place(), deadline):
-        index = cached()
-        if index and index.made > since:
-            return index
-        view = apt.update(apt.available(deadline, report), "arm64", deadline, report)
-        rows = sorted(_rows(view, deadline), key=lambda row: stanzas.by_version(row.version))
-        index = Index(
-            schema=_SCHEMA,
-            origin=sources.origin(),
-            made=time.time(),
-            config=str(view.config),
-            rows=tuple(_once(rows)),
-        )
-        write_atomically(_place(), msgspec.json.encode(index))
-        return index
-
-
-def forget(row: Row, deadline: Deadline) -> None:
-    """Note that the archive lists a kernel whose files it does not have; the next refresh asks again."""
-    with locked(_place(), deadline):
-        if index := cached():
-            gone = index.gone | {row.sha256}
-            write_atomically(_place(), msgspec.json.encode(msgspec.structs.replace(index, gone=gone)))
-
-
 def named(package: str, version: str) -> tuple[str, str]:
     """Return the series and the flavour of an image package; two empty strings for any other."""
     image, series = _IMAGE.fullmatch(package), _SERIES.match(version)
     return (series[1], "-".join(filter(None, image.groups()))) if image and series else ("", "")
-
-
-def _once(rows: Iterable[Row]) -> Iterator[Row]:
-    """Drop what a second suite has, too."""
-    seen = set()
-    for row in rows:
-        if row.sha256 not in seen:
-            seen.add(row.sha256)
-            yield row
 
 
 def _rows(view: apt.View, deadline: Deadline) -> Iterator[Row]:
@@ -164,3 +92,6 @@ def _rows(view: apt.View, deadline: Deadline) -> Iterator[Row]:
                     sha256=stanza.sha256,
                     depends=stanza.depends,
                 )
+
+
+LISTING = Listing("index.json", Index, "arm64", _rows)

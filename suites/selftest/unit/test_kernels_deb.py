@@ -12,7 +12,8 @@ from tiny_archive import Archive, Server
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ArchiveError, UsageError
-from ccsight.kernels.available import available
+from ccsight.kernels.available import Available, available
+from ccsight.kernels.index import LISTING
 from ccsight.kernels.model import Kernel
 from ccsight.kernels.spec import resolve
 from ccsight.paths import cache_dir
@@ -24,6 +25,10 @@ def quiet(_: str) -> None:
 
 def get(text: str) -> Kernel:
     return resolve(text, Deadline(20), quiet)
+
+
+def listed() -> tuple[Available, ...]:
+    return available(LISTING.load(Deadline(20), quiet))
 
 
 def test_newest_of_a_series_with_all_that_identifies_it(archive: Archive, server: Server) -> None:
@@ -70,7 +75,7 @@ def test_a_kernel_without_its_parts_is_not_offered(archive: Archive, server: Ser
         "unstable", "linux-image-7.0.1-arm64", "7.0.1-1", {}, Depends="linux-modules-7.0.1-arm64 (= 7.0.1-1)"
     )
     archive.publish()
-    assert [each.series for each in available(Deadline(20), quiet)] == ["6.1"]
+    assert [each.series for each in listed()] == ["6.1"]
     with pytest.raises(UsageError) as caught:
         get("deb:7.0")
     assert "not its linux-modules-7.0.1-arm64" in caught.value.evidence
@@ -83,7 +88,7 @@ def test_flavours_and_what_is_no_kernel(archive: Archive, server: Server) -> Non
     for name in ("6.1.0-5-cloud-arm64", "6.1.0-5-arm64-16k"):
         archive.add("stable", f"linux-image-{name}", "6.1.5-1", {})
     archive.publish()
-    found = available(Deadline(20), quiet)
+    found = listed()
     assert [(each.flavour, each.version) for each in found] == [
         ("", "6.1.5-1"),
         ("16k", "6.1.5-1"),
@@ -111,7 +116,7 @@ def test_a_warm_cache_needs_no_network(archive: Archive, server: Server) -> None
     begin = time.monotonic()
     assert get("deb:6.1") == cold
     assert time.monotonic() - begin < 1.0
-    assert [each.cached for each in available(Deadline(20), quiet)] == [True]
+    assert [each.cached for each in listed()] == [True]
 
 
 def test_no_network_with_a_cold_cache(server: Server) -> None:
@@ -140,7 +145,7 @@ def test_a_package_with_a_wrong_hash(archive: Archive, server: Server) -> None:
 def test_lists_are_read_again_when_a_package_has_gone(archive: Archive, server: Server) -> None:
     old = archive.old_kernel("stable", number=5)
     archive.publish()
-    available(Deadline(20), quiet)
+    listed()
     old.unlink()
     archive.suites.clear()
     archive.old_kernel("stable", number=6)
@@ -162,7 +167,7 @@ def test_one_that_is_listed_but_not_there_is_passed_over_and_said_each_time(
         assert told[-1] == "using 6.1.5-1: the archive lists 6.1.7-1 and others, but does not have the files"
     assert [path.rpartition("_6.1.")[2] for path, _ in server.debs()] == ["5-1_arm64.deb"]
     assert sum(path.endswith("/Packages") for path, _ in server.requests) == 1
-    assert [(each.version, each.cached) for each in available(Deadline(20), quiet)] == [("6.1.5-1", True)]
+    assert [(each.version, each.cached) for each in listed()] == [("6.1.5-1", True)]
 
 
 def test_a_pinned_one_is_never_another(archive: Archive, server: Server) -> None:
@@ -180,7 +185,7 @@ def test_old_lists_are_read_again_before_a_kernel_is_passed_over(
     archive.old_kernel("stable", number=5)
     gone = archive.old_kernel("stable", number=6)
     archive.publish()
-    available(Deadline(20), quiet)
+    listed()
     gone.unlink()
     archive.old_kernel("stable", number=7)
     archive.publish()
@@ -195,7 +200,7 @@ def test_a_pinned_kernel_stays_when_the_archive_moves_on(archive: Archive, serve
     archive.suites.clear()
     archive.old_kernel("stable", number=6)
     archive.publish()
-    available(Deadline(20), quiet, refresh=True)
+    LISTING.refresh(time.time(), Deadline(20), quiet)
     assert get("deb:6.1").release == "6.1.0-6-arm64"
     assert get("deb:6.1=6.1.5-1") == old
 
@@ -218,7 +223,7 @@ def test_two_processes_download_once(archive: Archive, server: Server) -> None:
 def test_a_download_goes_on_after_kill_9(archive: Archive, server: Server) -> None:
     archive.old_kernel("stable", padding=3_000_000)
     archive.publish()
-    available(Deadline(20), quiet)
+    listed()
     server.limit = 2_000_000
     code = "from ccsight.kernels.spec import resolve; from ccsight.deadline import Deadline\n"
     code += "resolve('deb:6.1', Deadline(20), lambda _: None)"

@@ -12,7 +12,7 @@ from ccsight.errors import ArchiveError, UsageError
 from ccsight.kernels import objects
 from ccsight.kernels.objects import Source
 from ccsight.paths import cache_dir
-from ccsight.toolbox import source_packages
+from ccsight.toolbox.source_packages import LISTING
 
 PATCH = "--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int main;\n+int distribution;\n"
 #: As Debian's packaging has it: nothing but itself is source.
@@ -92,7 +92,7 @@ def test_lists_that_are_old_are_read_again_first(
 ) -> None:
     old = archive.source("stable", "6.12.5-1", FILES)
     archive.publish()
-    source_packages.load(soon(), lambda _: None)
+    LISTING.load(soon(), lambda _: None)
     shutil.rmtree(old)
     archive.suites.clear()
     archive.source("stable", "6.12.6-1", FILES)
@@ -109,7 +109,7 @@ def test_warm_needs_no_network_and_outlives_the_archive(archive: Archive, server
     archive.suites.clear()
     archive.source("stable", "6.12.6-1", FILES)
     archive.publish()
-    source_packages.refresh(source_packages.load(soon(), lambda _: None).made, soon(), lambda _: None)
+    LISTING.refresh(time.time(), soon(), lambda _: None)
     server.stop()
     assert get("deb-src:6.12=6.12.5-1") == cold
     with pytest.raises(ArchiveError, match="cannot be downloaded"):

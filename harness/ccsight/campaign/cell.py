@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from ccsight.arm64.registers import REGISTERS
 from ccsight.campaign import control, migrating, programs
 from ccsight.campaign.booting import DidNotBoot, Start, Stopwatch, proved
@@ -118,18 +120,10 @@ def _captured(start: Start, report: Report, deadline: Deadline) -> Capture:
         cell=start.cell,
         kernel=kernel_facts(start.cell.kernel, start.kernel, identity),
         machine=machine_facts(start.cell.machine, identity, booted, declared),
-        views=told.views,
-        register_lists=told.register_lists,
-        lists_given=told.lists_given,
-        writes=told.writes,
-        linux=told.linux,
-        sysfs=told.sysfs,
-        saved=told.saved,
-        restored=told.restored,
         programs=up.probe.programs,
         seconds={stage: round(spent, 3) for stage, spent in (booted.seconds | watch.seconds).items()},
         console=console,
-        failures=told.failures,
+        **asdict(told),
     )
 
 

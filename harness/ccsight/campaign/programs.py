@@ -11,45 +11,17 @@ from pathlib import Path
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, HostLost, NoKvm, ProbeError
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.linux import LinuxCpu, LinuxGuest
-from ccsight.evidence.migrations import AS_LAUNCHED, NATIVE_CAP, PROFILED, Restored, Saved, Way
+from ccsight.evidence.migrations import AS_LAUNCHED, NATIVE_CAP, PROFILED, Way
+from ccsight.evidence.model import Told
 from ccsight.evidence.run import Depth
-from ccsight.evidence.views import Cell, RegisterList, View, Write
+from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
-from ccsight.kvm.chosen import carried_over, chosen
+from ccsight.kvm.chosen import carried_over, shown_to
 from ccsight.machines.model import Booted
 from ccsight.probes import features, guests, life, linux, moving, shrink, writing
 from ccsight.probes.linux_stream import host_cpus
 from ccsight.probes.moving import Launch, State, Target, capabilities
 from ccsight.probes.runner import Probe
-
-
-@dataclass(frozen=True)
-class Told:
-    """What programs have observed: the parts of a capture that come from them."""
-
-    views: tuple[View, ...] = ()
-    register_lists: tuple[RegisterList, ...] = ()
-    lists_given: tuple[RegisterList, ...] = ()
-    writes: tuple[Write, ...] = ()
-    linux: tuple[LinuxGuest, ...] = ()
-    sysfs: tuple[LinuxCpu, ...] = ()
-    saved: tuple[Saved, ...] = ()
-    restored: tuple[Restored, ...] = ()
-    failures: dict[str, Failure] = field(default_factory=dict)
-
-    def __add__(self, other: "Told") -> "Told":
-        return Told(
-            self.views + other.views,
-            self.register_lists + other.register_lists,
-            self.lists_given + other.lists_given,
-            self.writes + other.writes,
-            self.linux + other.linux,
-            self.sysfs + other.sysfs,
-            self.saved + other.saved,
-            self.restored + other.restored,
-            self.failures | other.failures,
-        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +54,7 @@ class Asked:
     seed: str
     depth: Depth
     moves: Moves
-    before: Told = Told()
+    before: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True)
@@ -101,12 +73,12 @@ class Program:
 
 def _view(asked: Asked, deadline: Deadline) -> Told:
     observed = asked.probe.observe(deadline)
-    return Told(observed.views, observed.register_lists)
+    return Told(views=observed.views, register_lists=observed.register_lists)
 
 
 def _sweep(asked: Asked, deadline: Deadline) -> Told:
     swept = asked.probe.sweep(deadline)
-    return Told(swept.views, writes=swept.writes)
+    return Told(views=swept.views, writes=swept.writes)
 
 
 def _writes(asked: Asked, deadline: Deadline) -> Told:
@@ -121,7 +93,7 @@ def _shrink(asked: Asked, deadline: Deadline) -> Told:
 
 def _life(asked: Asked, deadline: Deadline) -> Told:
     lived = life.observe(asked.probe, _first_cpu(asked), deadline)
-    return Told(lived.views, writes=lived.writes)
+    return Told(views=lived.views, writes=lived.writes)
 
 
 def _first_cpu(asked: Asked) -> int:
@@ -130,11 +102,11 @@ def _first_cpu(asked: Asked) -> int:
 
 def _features(asked: Asked, deadline: Deadline) -> Told:
     gave = features.observe(asked.probe, _first_cpu(asked), deadline)
-    return Told(gave.views, lists_given=gave.lists)
+    return Told(views=gave.views, lists_given=gave.lists)
 
 
 def _guests(asked: Asked, deadline: Deadline) -> Told:
-    return Told(guests.observe(asked.probe, deadline))
+    return Told(views=guests.observe(asked.probe, deadline))
 
 
 def _linux(asked: Asked, deadline: Deadline) -> Told:
@@ -147,13 +119,13 @@ def _linux(asked: Asked, deadline: Deadline) -> Told:
 
 def _save(asked: Asked, deadline: Deadline) -> Told:
     """Save a VM that KVM gave all its values, and one that a VMM gave those of the machine's first kernel."""
-    own = chosen(asked.before.views)
-    profile = asked.moves.profile or own
     first, *_ = asked.moves.cpus
-    launches = [Launch(AS_LAUNCHED, first), Launch(PROFILED, first, carried_over(profile, own))]
+    plain = moving.save(asked.probe, Launch(AS_LAUNCHED, first), deadline)
+    own = shown_to([plain])
+    launches = [Launch(PROFILED, first, carried_over(asked.moves.profile or own, own))]
     if asked.depth.native_cap:
         launches.append(Launch(NATIVE_CAP, first, capabilities=capabilities(asked.depth.native_cap)))
-    return Told(saved=tuple(moving.save(asked.probe, launch, deadline) for launch in launches))
+    return Told(saved=(plain, *(moving.save(asked.probe, launch, deadline) for launch in launches)))
 
 
 def _restore(asked: Asked, deadline: Deadline) -> Told:
@@ -182,12 +154,12 @@ def restore_all(probe: Probe, states: Iterable[tuple[State, Sequence[Target]]], 
     told = Told()
     for state, targets in states:
         try:
-            told += Told(restored=moving.restore(probe, state, targets, deadline))
+            told = told.and_told(Told(restored=moving.restore(probe, state, targets, deadline)))
         except HostLost:
             raise
         except CcsightError as error:
             name = f"restore {state.source.kernel} {state.strategy}"
-            told += Told(failures={name: Failure.of(error)})
+            told = told.and_told(Told(failures={name: Failure.of(error)}))
     return told
 
 
@@ -206,7 +178,7 @@ def _hardware(asked: Asked, deadline: Deadline) -> Told:
             evidence=f"CPUs {', '.join(str(view.cpu) for view in views)}",
             next_step="repeat the capture: a CPU may have gone off-line meanwhile",
         )
-    return Told(views)
+    return Told(views=views)
 
 
 def _takes_module(asked: Asked) -> bool:
@@ -253,7 +225,7 @@ def observe(asked: Asked, stage: Stage, deadline: Deadline) -> Told:
             lost = error if isinstance(error, HostLost | NoKvm) else lost
             first = first or error
             told = Told(failures={program.name: Failure.of(error)})
-        asked = replace(asked, before=asked.before + told)
+        asked = replace(asked, before=asked.before.and_told(told))
     if first and not asked.before.views:
         raise first
     return asked.before

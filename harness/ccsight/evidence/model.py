@@ -138,7 +138,34 @@ class Console(Record, frozen=True):
     mode: str = ""
 
 
-class Capture(Record, frozen=True):
+class Told(Record, frozen=True, kw_only=True):
+    """What programs have observed on a machine: what one of them says, or all of them together."""
+
+    views: tuple[View, ...] = ()
+    register_lists: tuple[RegisterList, ...] = ()
+    #: those of VMs that were given something (``kvm.gifts``); ``register_lists`` has those of the launch
+    lists_given: tuple[RegisterList, ...] = ()
+    writes: tuple[Write, ...] = ()
+    #: the host's own kernel as a guest, where that was asked for
+    linux: tuple[LinuxGuest, ...] = ()
+    #: what the host's own sysfs shows of its caches, where that was asked for
+    sysfs: tuple[LinuxCpu, ...] = ()
+    #: VMs that were saved here, and what became of those that were restored here, in this boot or another
+    saved: tuple[Saved, ...] = ()
+    restored: tuple[Restored, ...] = ()
+    #: program -> why it observed nothing, where others did
+    failures: dict[str, Failure] = msgspec.field(default_factory=dict)
+
+    def and_told(self, more: "Told") -> "Told":
+        """Return what both have observed."""
+        both = {name: getattr(self, name) + getattr(more, name) for name in _OBSERVED}
+        return Told(**both, failures=self.failures | more.failures)
+
+
+_OBSERVED = [name for name in Told.__struct_fields__ if name != "failures"]
+
+
+class Capture(Told, frozen=True, kw_only=True):
     """All that one boot of one cell said."""
 
     schema: int
@@ -149,19 +176,7 @@ class Capture(Record, frozen=True):
     register_lists: tuple[RegisterList, ...]
     programs: dict[str, str]  #: name -> SHA-256 of each probe and guest that ran
     seconds: dict[str, float]  #: stage -> how long it took, wall clock
-    writes: tuple[Write, ...] = ()
     console: Console | None = None
-    #: those of VMs that were given something (``kvm.gifts``); ``register_lists`` has those of the launch
-    lists_given: tuple[RegisterList, ...] = ()
-    #: the host's own kernel as a guest, where that was asked for
-    linux: tuple[LinuxGuest, ...] = ()
-    #: what the host's own sysfs shows of its caches, where that was asked for
-    sysfs: tuple[LinuxCpu, ...] = ()
-    #: VMs that were saved here, and what became of those that were restored here, in this boot or another
-    saved: tuple[Saved, ...] = ()
-    restored: tuple[Restored, ...] = ()
-    #: program -> why it observed nothing, where others did
-    failures: dict[str, Failure] = msgspec.field(default_factory=dict)
 
     @property
     def launch(self) -> tuple[View, ...]:

@@ -9,9 +9,10 @@ import pytest
 from ccsight.campaign import programs
 from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.campaign.compare import Request, publish, start
-from ccsight.campaign.programs import PROGRAMS, Asked, Program, Told
+from ccsight.campaign.programs import PROGRAMS, Asked, Program
 from ccsight.campaign.tasks import complete
 from ccsight.deadline import Deadline
+from ccsight.evidence.model import Told
 from ccsight.evidence.run import Depth, Run
 from ccsight.machines import silicon
 from ccsight.paths import data_dir
@@ -72,7 +73,7 @@ def forbidden(asked: Asked, deadline: Deadline) -> Told:
     shell(asked, f"chmod 600 /dev/kvm; chmod 755 {asked.probe.place}")
     shell(asked, "echo somebody:x:1000:1000::/tmp:/bin/sh >> /etc/passwd")
     somebody = replace(asked.probe, host=As(asked.booted.host))
-    return Told(somebody.observe(deadline).views)
+    return Told(views=somebody.observe(deadline).views)
 
 
 @dataclass(frozen=True)

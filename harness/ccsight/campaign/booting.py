@@ -15,7 +15,7 @@ from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.machines.emulator import PortTaken
-from ccsight.machines.model import Booted, Machine, Report
+from ccsight.machines.model import Booted, BootOrder, Machine, Report
 from ccsight.probes import build
 from ccsight.probes.identity import Identity
 from ccsight.probes.library import at_hand
@@ -86,15 +86,8 @@ def proved(start: Start, watch: Stopwatch, deadline: Deadline) -> Iterator[Prove
     """
     with ExitStack() as held:
         try:
-            booted = held.enter_context(
-                start.machine.boot(
-                    start.kernel,
-                    start.console,
-                    deadline,
-                    watch.report,
-                    with_image=start.run.plan.depth.linux,
-                )
-            )
+            order = BootOrder(start.kernel, start.console, guest_image=start.run.plan.depth.linux)
+            booted = held.enter_context(start.machine.boot(order, deadline, watch.report))
             with watch.stage("push"):
                 lay_out = at_hand if booted.here else placed
                 probe = held.enter_context(lay_out(booted.host, build.built(deadline), deadline, start.keep))

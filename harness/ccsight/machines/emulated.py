@@ -21,7 +21,7 @@ from ccsight.kernels.model import Kernel
 from ccsight.machines import initramfs, keys
 from ccsight.machines.emulator import LOOPBACK, Emulator, PortTaken, Start, memory_file
 from ccsight.machines.fittings import Fitting, joined
-from ccsight.machines.model import Booted, Report
+from ccsight.machines.model import Booted, BootOrder, Report
 from ccsight.machines.overrides import Overrides
 from ccsight.machines.tcg_plugin import plugin
 from ccsight.specs import Spec
@@ -159,15 +159,7 @@ class EmulatedMachine:
         return _Tools(tool, userland(deadline, report), plugin(tool, deadline) if self._cores else None)
 
     @contextlib.contextmanager
-    def boot(
-        self,
-        kernel: Kernel,
-        console: Path,
-        deadline: Deadline,
-        report: Report,
-        *,
-        with_image: bool = False,
-    ) -> Iterator[Booted]:
+    def boot(self, order: BootOrder, deadline: Deadline, report: Report) -> Iterator[Booted]:
         """See :class:`ccsight.machines.model.Machine`. QEMU also ends with the thread that entered."""
         tools = self._tools(deadline, report)
         secret = keys.fresh()
@@ -175,16 +167,16 @@ class EmulatedMachine:
         more = joined(self._fittings)
         with contextlib.ExitStack() as stack:
             initrd = stack.enter_context(memory_file("initramfs"))
-            layers = [*initramfs.layers(tools.userland, kernel, deadline), *more.layers]
-            image = kernel.image if with_image else None
+            layers = [*initramfs.layers(tools.userland, order.kernel, deadline), *more.layers]
+            image = order.kernel.image if order.guest_image else None
             initramfs.write(initrd, layers, secret, image)
             overrides = stack.enter_context(Overrides(self._cores, tools.plugin))
             clock = deadline.within(self._patience)
             began = time.monotonic()
             report("boot")
-            argv = [*self._argv(tools.qemu, kernel, token), *overrides.argv, *more.argv]
+            argv = [*self._argv(tools.qemu, order.kernel, token), *overrides.argv, *more.argv]
             inherits = (*overrides.descriptors, *more.descriptors)
-            emulator = self._started(Start(self.spec, argv, initrd, console, inherits), clock)
+            emulator = self._started(Start(self.spec, argv, initrd, order.console, inherits), clock)
             stack.callback(emulator.end)
             ready = time.monotonic()
             report("ssh")
@@ -202,7 +194,7 @@ class EmulatedMachine:
                 declared=overrides.declared,
                 papers=overrides.papers,
                 takes_modules=self._board.modules,
-                image=initramfs.IMAGE if with_image else "",
+                image=initramfs.IMAGE if order.guest_image else "",
             )
             overrides.prove(self.spec)  # of all that was read meanwhile
 

@@ -60,6 +60,19 @@ class Booted:
     image: str = ""
 
 
+@dataclass(frozen=True)
+class BootOrder:
+    """What a machine shall boot: the kernel, and the file in which all of its console is kept.
+
+    ``guest_image`` asks for the Image in the machine's own file system, for guests that run the same kernel:
+    a machine that can has it there sooner than it could be sent (``Booted.image``).
+    """
+
+    kernel: Kernel
+    console: Path
+    guest_image: bool = False
+
+
 class Machine(Protocol):
     """Something that can boot a kernel, by spec."""
 
@@ -75,20 +88,9 @@ class Machine(Protocol):
         """
         ...
 
-    def boot(
-        self,
-        kernel: Kernel,
-        console: Path,
-        deadline: Deadline,
-        report: Report,
-        *,
-        with_image: bool = False,
-    ) -> AbstractContextManager[Booted]:
+    def boot(self, order: BootOrder, deadline: Deadline, report: Report) -> AbstractContextManager[Booted]:
         """Boot a kernel; leaving the context ends what was started, in any case.
 
-        ``with_image`` asks for its Image in the machine's own file system, for guests that run the same
-        kernel: a machine that can has it there sooner than it could be sent (``Booted.image``).
-        All of the console goes to the file ``console``. Raises BootError with the last console
-        lines when the machine does not become ready.
+        Raises BootError with the last console lines when the machine does not become ready.
         """
         ...

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from ccsight.deadline import Deadline
 from ccsight.errors import NoKvm, UsageError
-from ccsight.kernels.model import Kernel
 from ccsight.machines.local import LocalHost
-from ccsight.machines.model import Booted, Report
+from ccsight.machines.model import Booted, BootOrder, Report
 from ccsight.specs import Spec
 from ccsight.store import write_atomically
 
@@ -75,26 +74,19 @@ class ThisMachine:
         return f"as root: chgrp kvm {self._kvm} && chmod 660 {self._kvm}, and add yourself to group kvm"
 
     @contextmanager
-    def boot(
-        self,
-        kernel: Kernel,
-        console: Path,
-        deadline: Deadline,
-        report: Report,
-        *,
-        with_image: bool = False,
-    ) -> Iterator[Booted]:
+    def boot(self, order: BootOrder, deadline: Deadline, report: Report) -> Iterator[Booted]:
         """See :class:`ccsight.machines.model.Machine`: nothing is started, and nothing is ended.
 
         The boot-id that is read here is what the probe must find, too. The kernel's log is the console.
         """
         self.prepare(deadline, report)
         token = _BOOT_ID.read_text().strip()
-        image = str(kernel.image) if with_image and kernel.image.is_file() else ""
+        kernel = order.kernel
+        image = str(kernel.image) if order.guest_image and kernel.image.is_file() else ""
         try:
             yield Booted(LocalHost(), token, os.sysconf("SC_NPROCESSORS_ONLN"), here=True, image=image)
         finally:
-            _keep_log(self._log, console)
+            _keep_log(self._log, order.console)
 
 
 def _keep_log(log: Path, console: Path) -> None:

@@ -7,6 +7,7 @@ from ccsight.errors import ProbeError
 from ccsight.evidence.views import Vantage
 from ccsight.kernels.spec import resolve
 from ccsight.kvm.gifts import EL2, GIFTS, MTE
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 from ccsight.probes import build, features
 from ccsight.probes.runner import placed
@@ -22,7 +23,9 @@ def probe(tmp_path_factory):
     """The probe on a machine that has MTE and nested virtualization."""
     kernel = resolve("deb:7.3", Deadline(600), print)
     console = tmp_path_factory.mktemp("given") / "console.log"
-    with machine("emulated:max,mode=nested,mte=on").boot(kernel, console, Deadline(120), print) as booted:
+    with machine("emulated:max,mode=nested,mte=on").boot(
+        BootOrder(kernel, console), Deadline(120), print
+    ) as booted:
         with placed(booted.host, build.built(Deadline(120)), Deadline(60), lambda name, raw: None) as placed_:
             yield placed_
 

@@ -12,6 +12,7 @@ from ccsight.evidence.linux import CLIDR, LOWERED, OVERRIDE, SYSFS
 from ccsight.evidence.run import find_run
 from ccsight.kernels.spec import resolve
 from ccsight.kvm.linux_guests import promised
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 from ccsight.probes import build, linux
 from ccsight.probes.linux_stream import host_leaves, told
@@ -107,7 +108,7 @@ def host(tmp_path_factory):
     kernel = resolve("deb-src:6.12", Deadline(1500), print)
     console = tmp_path_factory.mktemp("linux") / "console.log"
     on = machine("emulated:neoverse-n1")
-    with on.boot(kernel, console, Deadline(120), print, with_image=True) as booted:
+    with on.boot(BootOrder(kernel, console, guest_image=True), Deadline(120), print) as booted:
         with placed(booted.host, build.built(Deadline(120)), Deadline(60), lambda name, raw: None) as probe:
             yield booted, probe
 

@@ -20,7 +20,7 @@ from ccsight.evidence.run import Run, find_run
 from ccsight.evidence.views import Vantage
 from ccsight.kernels.spec import resolve
 from ccsight.machines import initramfs, registry, silicon
-from ccsight.machines.model import Host
+from ccsight.machines.model import BootOrder, Host
 
 pytestmark = [pytest.mark.emulated, pytest.mark.long]
 
@@ -42,10 +42,10 @@ class Standing:
     console: Path
 
     @contextmanager
-    def boot(self, kernel, console, deadline, report, *, with_image):
-        assert not with_image, "this machine has no Image for guests: do not ask for --linux"
+    def boot(self, order, deadline, report):
+        assert not order.guest_image, "this machine has no Image for guests: do not ask for --linux"
         yield self.booted
-        shutil.copy(self.console, console)
+        shutil.copy(self.console, order.console)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,9 @@ def _up(folder: Path):
     kernel = resolve(KERNEL, Deadline(600), print)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(initramfs, "layers", lambda *given: [*layers(*given), folder / "python.cpio"])
-        with registry.machine(MACHINE).boot(kernel, folder / "console.log", Deadline(120), print) as booted:
+        with registry.machine(MACHINE).boot(
+            BootOrder(kernel, folder / "console.log"), Deadline(120), print
+        ) as booted:
             yield booted
 
 

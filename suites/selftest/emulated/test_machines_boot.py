@@ -16,6 +16,7 @@ from ccsight.errors import BootError, UsageError
 from ccsight.kernels.spec import resolve
 from ccsight.machines import emulator
 from ccsight.machines.emulated import EmulatedMachine
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import known, machine, parse
 
 pytestmark = pytest.mark.emulated
@@ -31,7 +32,7 @@ def boot(kernel, console, patience=60.0):
     one = EmulatedMachine(parse("emulated:cortex-a57"), patience=patience)
     one.prepare(Deadline(600), print)
     start = time.monotonic()
-    with pytest.raises(BootError) as error, one.boot(kernel, console, Deadline(120), print):
+    with pytest.raises(BootError) as error, one.boot(BootOrder(kernel, console), Deadline(120), print):
         pass
     assert not emulators(str(console))
     return error.value, time.monotonic() - start
@@ -109,7 +110,7 @@ def test_a_port_that_is_taken_is_tried_again_elsewhere(kernel, tmp_path, monkeyp
         right = emulator._free_port
         monkeypatch.setattr(emulator, "_free_port", lambda: ports.pop() if ports else right())
         one = machine("emulated:cortex-a57")
-        with one.boot(kernel, tmp_path / "console.log", Deadline(120), print) as booted:
+        with one.boot(BootOrder(kernel, tmp_path / "console.log"), Deadline(120), print) as booted:
             assert booted.host.run(["true"], Deadline(20)).returncode == 0
         assert not ports
 
@@ -120,7 +121,7 @@ def test_an_unknown_model_names_the_nearest(kernel, tmp_path):
         machine("emulated:neoverse_n1").prepare(Deadline(600), print)
     with (
         pytest.raises(UsageError),
-        machine("emulated:cortex-a15").boot(kernel, console, Deadline(600), print),
+        machine("emulated:cortex-a15").boot(BootOrder(kernel, console), Deadline(600), print),
     ):
         pass
     assert not console.exists()
@@ -135,7 +136,9 @@ def test_the_known_machines_are_the_64_bit_models():
 def test_a_console_that_cannot_be_written_is_the_users_affair(kernel, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot write below"):
-        with machine("emulated:cortex-a57").boot(kernel, tmp_path / "file/x/c.log", Deadline(60), print):
+        with machine("emulated:cortex-a57").boot(
+            BootOrder(kernel, tmp_path / "file/x/c.log"), Deadline(60), print
+        ):
             pass
 
 
@@ -144,10 +147,11 @@ import sys, time
 from pathlib import Path
 from ccsight.deadline import Deadline
 from ccsight.kernels.spec import resolve
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 kernel = resolve("deb:6.1", Deadline(600), print)
 stages = lambda stage: print(stage, flush=True)
-with machine("emulated:cortex-a57").boot(kernel, Path(sys.argv[1]), Deadline(120), stages):
+with machine("emulated:cortex-a57").boot(BootOrder(kernel, Path(sys.argv[1])), Deadline(120), stages):
     print("up", flush=True)
     time.sleep(60)
 """

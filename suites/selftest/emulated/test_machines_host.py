@@ -10,6 +10,7 @@ from ccsight.deadline import Deadline
 from ccsight.errors import HostLost
 from ccsight.kernels.spec import resolve
 from ccsight.machines import keys, ssh
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 
 pytestmark = pytest.mark.emulated
@@ -23,7 +24,7 @@ def kernel():
 @pytest.fixture(scope="module")
 def shared(kernel, tmp_path_factory):
     console = tmp_path_factory.mktemp("machine") / "console.log"
-    with machine("emulated:neoverse-n1").boot(kernel, console, Deadline(120), print) as booted:
+    with machine("emulated:neoverse-n1").boot(BootOrder(kernel, console), Deadline(120), print) as booted:
         yield booted
 
 
@@ -79,7 +80,9 @@ class TestEmulatedHost(HostConformance):
 )
 def test_a_machine_that_goes_away_is_lost_at_once(kernel, tmp_path, end, reason):
     console = tmp_path / "console.log"
-    with machine("emulated:cortex-a57,cpus=1").boot(kernel, console, Deadline(120), print) as booted:
+    with machine("emulated:cortex-a57,cpus=1").boot(
+        BootOrder(kernel, console), Deadline(120), print
+    ) as booted:
         start = time.monotonic()
         with pytest.raises(HostLost) as lost:
             booted.host.run(["sh", "-c", end], Deadline(60))
@@ -94,8 +97,8 @@ def test_a_machine_that_goes_away_is_lost_at_once(kernel, tmp_path, end, reason)
 
 def test_two_boots_share_nothing_but_the_layers(kernel, tmp_path):
     one = machine("emulated:neoverse-v1,cpus=1")
-    with one.boot(kernel, tmp_path / "1.log", Deadline(120), print) as first:
-        with one.boot(kernel, tmp_path / "2.log", Deadline(120), print) as second:
+    with one.boot(BootOrder(kernel, tmp_path / "1.log"), Deadline(120), print) as first:
+        with one.boot(BootOrder(kernel, tmp_path / "2.log"), Deadline(120), print) as second:
             tokens = [booted.host.fetch("/proc/cmdline", Deadline(20)).decode() for booted in (first, second)]
             keys_seen = {str(booted.host._transport.get_remote_server_key()) for booted in (first, second)}
     assert first.boot_token in tokens[0]
@@ -107,7 +110,7 @@ def test_two_boots_share_nothing_but_the_layers(kernel, tmp_path):
 def test_the_oldest_option_set_boots(kernel, tmp_path):
     asked = dataclasses.replace(kernel, append="loglevel=7")
     spec = "emulated:max,mte=on,cpus=4,memory=1024,mode=nvhe"
-    with machine(spec).boot(asked, tmp_path / "console.log", Deadline(120), print) as booted:
+    with machine(spec).boot(BootOrder(asked, tmp_path / "console.log"), Deadline(120), print) as booted:
         assert booted.host.run(["nproc"], Deadline(20)).text == "4\n"
         words = booted.host.fetch("/proc/cmdline", Deadline(20)).decode().split()
         assert words[-1] == "loglevel=7"

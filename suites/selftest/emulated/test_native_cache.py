@@ -11,6 +11,7 @@ from ccsight.evidence.migrations import AS_LAUNCHED, NATIVE_CAP, Restored, Saved
 from ccsight.evidence.views import Cell, Vantage
 from ccsight.kernels.spec import resolve
 from ccsight.kvm.vmms import lost
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 from ccsight.probes import build, moving
 from ccsight.probes.moving import Capability, Launch, Target
@@ -59,7 +60,7 @@ def moved(request, tmp_path_factory):
     def at(kernel, todo):
         deadline = Deadline(3600)
         found = resolve(kernel, deadline, print)
-        with machine(MACHINE).boot(found, folder / "console.log", deadline, print) as booted:
+        with machine(MACHINE).boot(BootOrder(found, folder / "console.log"), deadline, print) as booted:
             keep = lambda file, content: (folder / file).write_bytes(content)  # noqa: E731
             with placed(booted.host, build.built(deadline), deadline, keep) as probe:
                 return todo(probe, deadline)

@@ -15,6 +15,7 @@ from ccsight.evidence.views import Cell, Vantage
 from ccsight.kernels.spec import resolve
 from ccsight.kvm.guess_trial import scores, trials
 from ccsight.kvm.profiles import chosen
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 from ccsight.machines.silicon import shipped
 from ccsight.probes import build, moving, sysfs
@@ -53,7 +54,7 @@ def proved(request, tmp_path_factory):
     def at(kernel, todo):
         deadline = Deadline(900)
         found = resolve(kernel, deadline, print)
-        with machine(spec).boot(found, folder / "console.log", deadline, print) as booted:
+        with machine(spec).boot(BootOrder(found, folder / "console.log"), deadline, print) as booted:
             keep = lambda file, content: (folder / file).write_bytes(content)  # noqa: E731
             with placed(booted.host, build.built(deadline), deadline, keep) as probe:
                 return todo(probe, deadline)
@@ -115,7 +116,7 @@ def test_what_sysfs_shows_makes_no_false_knowledge(name, tmp_path):
     QEMU's device tree tells of level 1 only: that there is no level 2 must not be taken for known.
     """
     kernel, asked = resolve(NEW, Deadline(900), print), machine(f"silicon:{name}")
-    with asked.boot(kernel, tmp_path / "console.log", Deadline(300), print) as booted:
+    with asked.boot(BootOrder(kernel, tmp_path / "console.log"), Deadline(300), print) as booted:
         said = booted.host.run(["sh", "-c", _SYSFS], Deadline(60)).stdout.decode()
     for line in said.splitlines():
         file, _, text = line.partition(" ")

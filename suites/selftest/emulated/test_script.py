@@ -9,6 +9,7 @@ from ccsight.deadline import Deadline
 from ccsight.errors import ProbeError
 from ccsight.evidence.views import Reading
 from ccsight.kernels.spec import resolve
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 from ccsight.probes import build
 from ccsight.probes.runner import placed
@@ -25,7 +26,7 @@ def host(request, tmp_path_factory):
     """A booted machine, its kernel's series, and the probe on it."""
     kernel = resolve(f"deb:{request.param}", Deadline(600), print)
     console = tmp_path_factory.mktemp("script") / "console.log"
-    with machine("emulated:neoverse-n1").boot(kernel, console, Deadline(120), print) as booted:
+    with machine("emulated:neoverse-n1").boot(BootOrder(kernel, console), Deadline(120), print) as booted:
         with placed(booted.host, build.built(Deadline(120)), Deadline(60), lambda name, raw: None) as probe:
             yield request.param, probe
 

@@ -14,6 +14,7 @@ from ccsight.kernels import spec
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.written import written
 from ccsight.machines import registry, silicon
+from ccsight.machines.model import BootOrder
 from ccsight.probes import build, fuzz
 from ccsight.probes.runner import placed
 from ccsight.probes.script import Script
@@ -82,7 +83,7 @@ def test_a_value_that_is_refused_is_shrunk_on_the_machine(tmp_path):
     machine = registry.machine("emulated:cortex-a57", silicon.table(""))
     with ExitStack() as held:
         console = tmp_path / "console"
-        booted = held.enter_context(machine.boot(kernel, console, deadline, lambda stage: None))
+        booted = held.enter_context(machine.boot(BootOrder(kernel, console), deadline, lambda stage: None))
         programs = build.built(deadline)
         probe = held.enter_context(placed(booted.host, programs, deadline, lambda name, raw: None))
         base = probe.observe(deadline).views[0].value("CLIDR_EL1")

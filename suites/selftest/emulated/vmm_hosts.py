@@ -9,6 +9,7 @@ from ccsight.evidence.views import Cell
 from ccsight.kernels.spec import resolve
 from ccsight.machines import initramfs
 from ccsight.machines.fittings import Fitting, cable
+from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 from ccsight.probes import build
 from ccsight.probes.live import Setup, Side, bare
@@ -31,7 +32,7 @@ def sides(spec: str, kernels: tuple[str, str], layers: list[Path], folder: Path)
             keep.mkdir()
             fitted = machine(spec).fitted(Fitting(tuple(layers)), end.fitting)
             image = resolve(kernel, deadline, print)
-            booted = stack.enter_context(fitted.boot(image, keep / "console.log", deadline, print))
+            booted = stack.enter_context(fitted.boot(BootOrder(image, keep / "console.log"), deadline, print))
             end.up(booted.host, deadline)
             probe = stack.enter_context(placed(booted.host, build.built(deadline), deadline, _keeper(keep)))
             found[kernel] = Side(Cell(machine=spec, kernel=kernel), probe, end.address)

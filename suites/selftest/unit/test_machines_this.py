@@ -14,6 +14,7 @@ from ccsight.deadline import Deadline
 from ccsight.errors import BootError, InfraError, NoKvm, UsageError
 from ccsight.kernels import running, spec
 from ccsight.machines import registry, this_machine
+from ccsight.machines.model import BootOrder
 from ccsight.machines.this_machine import ThisMachine
 
 NOTES = (
@@ -88,7 +89,7 @@ def test_no_permission_says_which_group(arm64, tmp_path, monkeypatch, mode, grou
 
 def test_it_is_as_it_is_and_its_log_is_the_console(arm64, tmp_path, monkeypatch):
     monkeypatch.setattr(this_machine, "_read", lambda log: iter(RECORDS))
-    with local(kvm=kvm(tmp_path)).boot(kernel(), tmp_path / "console", Deadline(5), print) as up:
+    with local(kvm=kvm(tmp_path)).boot(BootOrder(kernel(), tmp_path / "console"), Deadline(5), print) as up:
         assert up.here
         assert not up.takes_modules
         assert up.boot_token == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -104,14 +105,14 @@ def test_it_is_as_it_is_and_its_log_is_the_console(arm64, tmp_path, monkeypatch)
 @pytest.mark.parametrize("records", [RECORDS[1:], (), (b"odd",)])
 def test_a_log_without_its_beginning_is_no_console(arm64, tmp_path, monkeypatch, records):
     monkeypatch.setattr(this_machine, "_read", lambda log: iter(records))
-    with local(kvm=kvm(tmp_path)).boot(kernel(), tmp_path / "console", Deadline(5), print):
+    with local(kvm=kvm(tmp_path)).boot(BootOrder(kernel(), tmp_path / "console"), Deadline(5), print):
         pass
     assert not (tmp_path / "console").exists()
 
 
 def test_an_unreadable_log_is_no_console(arm64, tmp_path):
     machine = local(kvm=kvm(tmp_path), log=tmp_path / "absent")
-    with machine.boot(kernel(), tmp_path / "console", Deadline(5), print):
+    with machine.boot(BootOrder(kernel(), tmp_path / "console"), Deadline(5), print):
         pass
     assert not (tmp_path / "console").exists()
 

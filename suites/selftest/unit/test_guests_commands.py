@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccsight.paths import data_dir
@@ -17,11 +17,6 @@ vm 0 2, pin 1, unpin, get 0 1, drop 0, vcpu 0, get 0 9, run 0 0 0x1, gic 0, chec
 vcpucap 0 1 1 0x2, save 0 file, restore 0 2 file
 """
 WORDS = st.sampled_from([step.strip() for step in _STEPS.split(",")])
-RELAXED = settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +51,7 @@ def test_a_script_is_answered_line_by_line(say):
     assert [line.values.get("what", line.kind) for line in stream.lines] == ["kvm", "vm", "get", "drop"]
 
 
-@RELAXED
+@settings(max_examples=40)
 @given(
     st.lists(WORDS | st.text(max_size=40).map(lambda text: text.replace("\n", " "))), st.binary(max_size=40)
 )

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from devicetree import Tree, address, pl011, root
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccsight.paths import data_dir
@@ -154,11 +154,7 @@ def test_what_is_no_tree_is_none(find):
     assert find(struct.pack(">II", 0xD00DFEED, 0x200001) + bytes(64)) == "no tree"
 
 
-@settings(
-    deadline=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=60)
 @given(st.integers(8, len(WHOLE)), st.binary(max_size=24))
 def test_broken_trees_are_survived(find, place, content):
     broken = WHOLE[:place] + content + WHOLE[place + len(content) :]

@@ -6,7 +6,7 @@ import subprocess
 from itertools import permutations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccsight.deadline import Deadline
@@ -161,18 +161,11 @@ def harness(tmp_path_factory):
     return say
 
 
-_RELAXED = settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-
-
 def joined(lines) -> bytes:
     return "".join(line.values["value"] for line in lines).encode("latin-1")
 
 
-@_RELAXED
+@settings(max_examples=40)
 @given(st.binary(max_size=2000))
 def test_a_text_arrives_whole(harness, content):
     assert joined(harness("text", content)) == content
@@ -190,7 +183,7 @@ def test_a_stream_that_does_not_fit_ends_with_an_error(harness):
     assert lines[-1].values == {"what": "too-many-lines"}
 
 
-@_RELAXED
+@settings(max_examples=40)
 @given(st.lists(st.binary(max_size=159).map(lambda line: line.replace(b"\n", b""))))
 def test_what_a_guest_says_is_passed_on_as_it_is(harness, content):
     lines = harness("console", b"".join(line + b"\n" for line in content))
@@ -246,7 +239,7 @@ def test_a_note_that_claims_too_much_is_not_followed(harness, field, size):
     assert not harness("notes", NOTES[:field] + struct.pack("=I", size) + NOTES[field + 4 :])
 
 
-@_RELAXED
+@settings(max_examples=40)
 @given(st.integers(0, len(NOTES)), st.binary(max_size=64))
 def test_broken_notes_are_survived(harness, place, content):
     harness("notes", NOTES[:place])
@@ -265,7 +258,7 @@ def cpu_list(indices) -> bytes:
     return ",".join(f"{a}-{b}" if a < b else f"{a}" for a, b in runs).encode() + b"\n"
 
 
-@_RELAXED
+@settings(max_examples=40)
 @given(st.sets(st.integers(0, 1023), min_size=1))
 def test_the_list_of_cpus_is_read_as_the_kernel_writes_it(harness, indices):
     lines = harness("cpus", cpu_list(indices))
@@ -294,7 +287,7 @@ def test_what_is_no_list_of_cpus_is_an_error(harness, text):
     assert line.values == {"what": "cpus-online", "errno": "EBADMSG"}
 
 
-@_RELAXED
+@settings(max_examples=40)
 @given(st.binary(max_size=64))
 def test_broken_lists_of_cpus_are_survived(harness, content):
     harness("cpus", content, status=None)
@@ -321,7 +314,7 @@ def test_one_cpu_of_each_kind_stands_for_it(harness, kinds, pairs):
     assert pairs_of(harness, kinds) == pairs
 
 
-@_RELAXED
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=256))
 def test_the_parser_expects_the_pairs_that_the_probe_chooses(harness, kinds):
     views = [
@@ -423,7 +416,7 @@ def test_what_is_no_step_is_an_error(harness, line):
     assert said.values == {"what": "malformed-step"}
 
 
-@_RELAXED
+@settings(max_examples=40)
 @given(st.sampled_from(everything().steps), st.integers(0, 40), st.binary(max_size=24))
 def test_broken_steps_are_survived(harness, step, place, content):
     line = step.text("x-").encode()
@@ -457,7 +450,7 @@ def test_a_log_that_has_lost_its_beginning_says_so(harness):
     assert len(features) == 3
 
 
-@_RELAXED
+@settings(max_examples=40)
 @given(st.integers(0, len(FIRST + LOG)), st.binary(max_size=32))
 def test_broken_logs_are_survived(harness, place, content):
     log = FIRST + LOG

@@ -14,6 +14,7 @@
 struct vcpu {
 	unsigned int index;
 	int fd;
+	uint32_t features;	/* with which it was initialised last, but POWER_OFF */
 	struct kvm_run *run;
 	struct kvm_coalesced_mmio_ring *ring;	/* the machine's; may be NULL */
 };
@@ -21,6 +22,8 @@ struct vcpu {
 struct vm {
 	int kvm;
 	int fd;
+	unsigned int gic;	/* its version; 0: there is none */
+	char guest[20];		/* the bare guest in its memory; longer names are cut */
 	unsigned char *memory;
 	size_t memory_size;	/* 0 before create_vm(): as little as a bare guest needs */
 	size_t run_size;
@@ -100,7 +103,7 @@ bool load_image(struct wire *wire, struct vm *vm, const char *path);
 
 /* vcpu.c */
 struct vcpu *create_vcpu(struct wire *wire, struct vm *vm);
-int init_vcpu(const struct vm *vm, const struct vcpu *vcpu, uint32_t features);
+int init_vcpu(const struct vm *vm, struct vcpu *vcpu, uint32_t features);
 bool start_vcpu(struct wire *wire, const struct vcpu *vcpu);
 
 /* run.c */
@@ -147,7 +150,10 @@ void serial_put(struct serial *serial, char c);
 void serial_end(struct serial *serial);
 
 /* gic.c */
-bool make_gic(struct wire *wire, const struct vm *vm);
+bool make_gic(struct wire *wire, struct vm *vm);
+
+/* pmu.c */
+bool make_pmu(struct wire *wire, const struct vm *vm);
 
 /* together.c */
 enum end run_together(struct serial *serial, struct vm *vm, unsigned int seconds);

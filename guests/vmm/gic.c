@@ -27,7 +27,7 @@ static bool place(struct wire *wire, int gic, uint64_t what, uint64_t address)
 }
 
 /* To be made when all vCPUs are there; where it returns false, it has said why. It lives as long as the VM. */
-bool make_gic(struct wire *wire, const struct vm *vm)
+bool make_gic(struct wire *wire, struct vm *vm)
 {
 	struct kvm_create_device device = { .type = KVM_DEV_TYPE_ARM_VGIC_V3 };
 	struct kvm_device_attr start = {
@@ -45,5 +45,6 @@ bool make_gic(struct wire *wire, const struct vm *vm)
 	       place(wire, gic, KVM_VGIC_V3_ADDR_TYPE_REDIST, BOARD_GIC_REDISTRIBUTORS) &&
 	       set_attribute(wire, gic, start);
 	close(gic);
+	vm->gic = made ? 3 : 0;
 	return made;
 }

@@ -17,6 +17,8 @@
 #include "migrate.h"
 #include "state.h"
 
+_Static_assert(sizeof(((struct vm *)0)->guest) == STATE_NAME, "a guest's name goes into a state whole");
+
 static void put(struct state_cursor *cursor, const void *bytes, size_t size)
 {
 	void *at = state_take(cursor, (size + 7) & ~7UL);
@@ -47,7 +49,7 @@ static bool put_vcpu(struct wire *wire, struct state_cursor *cursor, const struc
 		send_vcpu_errno(wire, "save-vcpu", vcpu->index, problem);
 		return false;
 	}
-	head = (struct state_vcpu){ state.mp_state, (uint32_t)list->n };
+	head = (struct state_vcpu){ state.mp_state, (uint32_t)list->n, vcpu->features };
 	put(cursor, &head, sizeof(head));
 	for (uint64_t i = 0; i < list->n; i++)
 		put_register(cursor, vcpu, list->reg[i]);
@@ -98,9 +100,11 @@ static bool put_vm(struct wire *wire, const struct vm *vm, unsigned char *bytes,
 
 	*head = (struct state_head){
 		.magic = { 'C', 'C', 'S', 'I', 'G', 'H', 'T', '\n' }, .version = STATE_VERSION,
-		.machine = STATE_MACHINE, .vcpus = vm->vcpu_count, .page = STATE_PAGE,
+		.machine = STATE_MACHINE, .word = STATE_WORD, .wire = WIRE_VERSION,
+		.gic = vm->gic, .vcpus = vm->vcpu_count, .page = STATE_PAGE,
 		.base = MEMORY_BASE, .memory = MEMORY_SIZE,
 	};
+	memcpy(head->guest, vm->guest, sizeof(head->guest));
 	for (unsigned int index = 0; index < vm->vcpu_count; index++) {
 		if (!put_vcpu(wire, &cursor, &vm->vcpus[index]))
 			return false;
@@ -244,37 +248,35 @@ static void send_differences(const struct carried *carried)
 	}
 }
 
-static bool restore_vcpu(struct wire *wire, const struct vcpu *vcpu, enum way way, struct state_cursor *cursor)
+static bool restore_vcpu(struct carried *carried, enum way way, struct state_cursor *cursor)
 {
 	struct state_vcpu head;
 	struct kvm_mp_state state = { 0 };
 	int problem = 0;
-	struct carried carried = { .wire = wire, .vcpu = vcpu };
-	struct kvm_reg_list *list = get_register_list(vcpu, &problem);
+	struct kvm_reg_list *list = get_register_list(carried->vcpu, &problem);
 	unsigned char *value;
 
 	memcpy(&head, state_take(cursor, sizeof(head)), sizeof(head));
-	carried.registers = cursor->at;
-	carried.count = head.registers;
+	carried->registers = cursor->at;
+	carried->count = head.registers;
 	for (uint32_t i = 0; i < head.registers; i++)
 		next_register(&cursor->at, &value);
 	state.mp_state = head.mp_state;
-	if (!problem && ioctl(vcpu->fd, KVM_SET_MP_STATE, &state))
+	if (!problem && ioctl(carried->vcpu->fd, KVM_SET_MP_STATE, &state))
 		problem = errno;
 	if (problem) {
-		send_vcpu_errno(wire, "restore-vcpu", vcpu->index, problem);
+		send_vcpu_errno(carried->wire, "restore-vcpu", carried->vcpu->index, problem);
 		free(list);
 		return false;
 	}
-	carried.list = list;
+	carried->list = list;
 	if (way != WAY_STOP)
-		send_unlisted(&carried);
+		send_unlisted(carried);
 	if (way == WAY_LIST)
-		set_in_listed_order(&carried);
+		set_in_listed_order(carried);
 	else
-		set_in_saved_order(&carried, way);
-	if (!carried.stopped)
-		send_differences(&carried);
+		set_in_saved_order(carried, way);
+	carried->list = NULL;
 	free(list);
 	return true;
 }
@@ -290,30 +292,45 @@ static void restore_pages(const struct vm *vm, uint64_t pages, struct state_curs
 }
 
 /* A state that was checked. Memory first: KVM cleans a page when the guest first touches it. */
-static bool restore(struct wire *wire, const struct vm *vm, enum way way, unsigned char *bytes)
+static bool restore(struct wire *wire, struct vm *vm, enum way way, unsigned char *bytes)
 {
 	struct state_head head;
 	struct state_cursor cursor = { .at = bytes + sizeof(head) };
+	struct carried carried[VCPUS_MAX];
 
 	memcpy(&head, bytes, sizeof(head));
 	cursor.end = bytes + head.size;
-	if (head.vcpus != vm->vcpu_count) {
-		send_errno(wire, "restore-vm", ENXIO);
-		return false;
-	}
 	for (unsigned int index = 0; index < vm->vcpu_count; index++) {
-		if (!restore_vcpu(wire, &vm->vcpus[index], way, &cursor))
+		carried[index] = (struct carried){ .wire = wire, .vcpu = &vm->vcpus[index] };
+		if (!restore_vcpu(&carried[index], way, &cursor))
 			return false;
 	}
+	/* only now: what is written to one vCPU may move what another one was given before */
+	for (unsigned int index = 0; index < vm->vcpu_count; index++) {
+		if (!carried[index].stopped)
+			send_differences(&carried[index]);
+	}
 	restore_pages(vm, head.pages, &cursor);
+	memcpy(vm->guest, head.guest, sizeof(vm->guest));
 	return true;
 }
 
-bool restore_vm(struct wire *wire, const struct vm *vm, enum way way, const char *path)
+/* Is it a state, and one for this machine? Return NULL, or the name of what is wrong. */
+static const char *check(const struct vm *vm, unsigned char *bytes, size_t size)
+{
+	struct state_type type = { .gic = vm->gic, .vcpus = vm->vcpu_count };
+	const char *wrong = check_state(bytes, size, MEMORY_BASE, MEMORY_SIZE);
+
+	for (unsigned int index = 0; index < vm->vcpu_count; index++)
+		type.features[index] = vm->vcpus[index].features;
+	return wrong ? wrong : check_type(bytes, size, &type);
+}
+
+bool restore_vm(struct wire *wire, struct vm *vm, enum way way, const char *path)
 {
 	unsigned char *bytes = malloc(STATE_MAX);
 	long size = bytes ? read_file(path, (char *)bytes, STATE_MAX) : -ENOMEM;
-	const char *wrong = size < 0 ? NULL : check_state(bytes, (size_t)size, MEMORY_BASE, MEMORY_SIZE);
+	const char *wrong = size < 0 ? NULL : check(vm, bytes, (size_t)size);
 	bool restored = size >= 0 && !wrong && restore(wire, vm, way, bytes);
 
 	if (size < 0)

@@ -14,6 +14,6 @@
 enum way { WAY_ALL, WAY_STOP, WAY_LIST, WAYS };
 
 bool save_vm(struct wire *wire, const struct vm *vm, const char *path);
-bool restore_vm(struct wire *wire, const struct vm *vm, enum way way, const char *path);
+bool restore_vm(struct wire *wire, struct vm *vm, enum way way, const char *path);
 
 #endif /* CCPROBE_MIGRATE_H */

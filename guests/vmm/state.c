@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "state.h"
+#include "wire.h"
 
 #define CRC32_REVERSED	0xedb88320U
-#define VCPUS_MOST	8
 #define REGISTERS_MOST	4096
 
 void *state_take(struct state_cursor *cursor, size_t size)
@@ -41,11 +41,17 @@ static const char *check_head(const struct state_head *head, size_t size, uint64
 		return "version";
 	if (head->machine != STATE_MACHINE)
 		return "machine";
+	if (head->word != STATE_WORD)
+		return "word";
+	if (head->wire != WIRE_VERSION)
+		return "wire";
+	if (head->guest[STATE_NAME - 1])
+		return "guest";
 	if (head->size != size)
 		return "size";
 	if (head->page != STATE_PAGE || head->base != base || head->memory != memory)
 		return "memory";
-	return head->vcpus && head->vcpus <= VCPUS_MOST ? NULL : "vcpus";
+	return head->vcpus && head->vcpus <= STATE_VCPUS ? NULL : "vcpus";
 }
 
 /* As KVM_REG_SIZE(), which older headers have for arm64 only. */
@@ -119,4 +125,24 @@ const char *check_state(unsigned char *bytes, size_t size, uint64_t base, uint64
 			return "pages";
 	}
 	return cursor.at == cursor.end ? NULL : "size";
+}
+
+const char *check_type(unsigned char *bytes, size_t size, const struct state_type *type)
+{
+	struct state_cursor cursor = { .at = bytes, .end = bytes + size };
+	struct state_head head;
+	struct state_vcpu vcpu;
+
+	memcpy(&head, state_take(&cursor, sizeof(head)), sizeof(head));
+	if (head.vcpus != type->vcpus)
+		return "other-vcpus";
+	if (head.gic != type->gic)
+		return "other-gic";
+	for (uint32_t index = 0; index < head.vcpus; index++) {
+		memcpy(&vcpu, cursor.at, sizeof(vcpu));
+		if (vcpu.features != type->features[index])
+			return "other-features";
+		is_vcpu(&cursor);
+	}
+	return NULL;
 }

@@ -34,6 +34,7 @@ static const struct {
 	[STEP_RUN] = { "run", "svx" },
 	[STEP_CHECK] = { "check", "sn" },
 	[STEP_GIC] = { "gic", "s" },
+	[STEP_PMU] = { "pmu", "s" },
 	[STEP_SAVE] = { "save", "sp" },
 	[STEP_RESTORE] = { "restore", "snp" },
 	[STEP_CAP] = { "cap", "snx" },

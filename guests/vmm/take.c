@@ -62,6 +62,8 @@ static bool do_step(struct script *script, const struct step *step)
 		return start_vcpu(script->wire, script->vcpu);
 	case STEP_GIC:	/* KVM runs no vCPU with EL2 without one (kvm_vgic_vcpu_nv_init()) */
 		return make_gic(script->wire, &script->slot->vm);
+	case STEP_PMU:
+		return make_pmu(script->wire, &script->slot->vm);
 	case STEP_SAVE:
 		return save_vm(script->wire, &script->slot->vm, step->path);
 	case STEP_RESTORE:

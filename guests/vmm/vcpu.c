@@ -34,14 +34,17 @@ struct vcpu *create_vcpu(struct wire *wire, struct vm *vm)
 }
 
 /* Initialise a vCPU, or reset one that has been; return 0, or an errno. */
-int init_vcpu(const struct vm *vm, const struct vcpu *vcpu, uint32_t features)
+int init_vcpu(const struct vm *vm, struct vcpu *vcpu, uint32_t features)
 {
 	struct kvm_vcpu_init init = { 0 };
 
 	if (ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, &init))
 		return errno;
 	init.features[0] |= features;
-	return ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init) ? errno : 0;
+	if (ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init))
+		return errno;
+	vcpu->features = init.features[0] & ~(1U << KVM_ARM_VCPU_POWER_OFF);
+	return 0;
 }
 
 #define CORE_REGISTER(name) \

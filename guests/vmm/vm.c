@@ -141,6 +141,17 @@ void destroy_vm(struct vm *vm)
 	*vm = (struct vm){ .kvm = vm->kvm };
 }
 
+/* Guests are told apart by the names of their files, without folder and ending. */
+static void name_guest(struct vm *vm, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	size_t length = strcspn(name, ".");
+
+	memset(vm->guest, 0, sizeof(vm->guest));
+	memcpy(vm->guest, name, length < sizeof(vm->guest) ? length : sizeof(vm->guest) - 1);
+}
+
 /* Put an arm64 Image where start_vcpu() enters it; its header says how much memory it needs. */
 bool load_image(struct wire *wire, struct vm *vm, const char *path)
 {
@@ -158,5 +169,6 @@ bool load_image(struct wire *wire, struct vm *vm, const char *path)
 		send_errno(wire, "load-image", ENOEXEC);
 		return false;
 	}
+	name_guest(vm, path);
 	return true;
 }

@@ -114,9 +114,15 @@ ENCODINGS = {
     (2, 4, 0, 7, 0): "DBGVCR32_EL2",
     (3, 3, 9, 12, 0): "PMCR_EL0",
     (3, 3, 9, 12, 1): "PMCNTENSET_EL0",
+    (3, 3, 9, 12, 2): "PMCNTENCLR_EL0",
     (3, 3, 9, 12, 3): "PMOVSCLR_EL0",
+    (3, 3, 9, 12, 4): "PMSWINC_EL0",
     (3, 3, 9, 12, 5): "PMSELR_EL0",
+    (3, 3, 9, 12, 6): "PMCEID0_EL0",
+    (3, 3, 9, 12, 7): "PMCEID1_EL0",
     (3, 3, 9, 13, 0): "PMCCNTR_EL0",
+    (3, 3, 9, 13, 1): "PMXEVTYPER_EL0",
+    (3, 3, 9, 13, 2): "PMXEVCNTR_EL0",
     (3, 3, 9, 14, 0): "PMUSERENR_EL0",
     (3, 3, 9, 14, 3): "PMOVSSET_EL0",
     (3, 3, 14, 15, 7): "PMCCFILTR_EL0",
@@ -127,4 +133,11 @@ ENCODINGS |= {
     (2, 0, 0, number, op2): f"{kind}{number}_EL1"
     for number in range(16)
     for op2, kind in ((4, "DBGBVR"), (5, "DBGBCR"), (6, "DBGWVR"), (7, "DBGWCR"))
+}
+
+#: The PMU's event counters: 31 of each, by CRm and op2.
+ENCODINGS |= {
+    (3, 3, 14, first + number // 8, number % 8): f"{kind}{number}_EL0"
+    for number in range(31)
+    for first, kind in ((8, "PMEVCNTR"), (12, "PMEVTYPER"))
 }

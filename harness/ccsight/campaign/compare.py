@@ -77,12 +77,13 @@ def start(results: Path, request: Request) -> tuple[Run, Mapping[str, Kernel]]:
         machine.prepare(deadline, console.narrate)
     kernels = [kernel_specs.resolve(kernel, deadline, console.narrate) for kernel in request.kernels]
     build.built(deadline)
-    planned = [_planned(kernel) for kernel in kernels]
+    planned = [planned_kernel(kernel) for kernel in kernels]
     plan = plan_comparison(planned, request.machines, request.again, request.table.text, request.depth)
     return Run.create(results, plan), {kernel.spec.text: kernel for kernel in kernels}
 
 
-def _planned(kernel: Kernel) -> PlannedKernel:
+def planned_kernel(kernel: Kernel) -> PlannedKernel:
+    """Return what a plan says of a kernel."""
     return PlannedKernel(
         spec=kernel.spec.text,
         pin=kernel_specs.pin(kernel),

@@ -17,6 +17,7 @@ from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import SCHEMA
 from ccsight.evidence.run import Plan
 from ccsight.kernels import spec as kernel_specs
+from ccsight.kernels import stored
 from ccsight.kernels.model import Kernel
 from ccsight.machines.model import Report
 
@@ -64,11 +65,14 @@ def _boot(start: Start, role: Role, kernel: Callable[[], Kernel], report: Report
 def _base(first: Start, report: Report) -> Kernel:
     """Return the base of a cell's kernel: the plan's, or one that is looked up and built now.
 
-    Raises InfraError where its source is no longer what the patched kernel was made from.
+    Raises InfraError where its source is no longer what the patched kernel was made from; a kernel that is
+    named by its place in the store (a bisection's good end) cannot change, and may be of another source.
     """
     plan = first.run.plan
     planned = plan.kernel(first.cell.kernel)
     base = kernel_specs.resolve(_pin(plan, planned.base), Deadline(BASE_SECONDS), report)
+    if kernel_specs.parse(planned.base).kind == stored.BUILT:
+        return base
     sources = [build.provenance if build else () for build in (planned.build, base.build)]
     if sources[0] != sources[1]:
         raise InfraError(

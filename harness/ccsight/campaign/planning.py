@@ -1,11 +1,11 @@
 """What a run promises, before anything boots. Pure: kernels and machines in, cells and cases out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 
 import msgspec
 
-from ccsight.checks import AGREEMENTS, COMPARISONS, LAWS, LAWS_ON_REQUEST, RULES, TRIALS
+from ccsight.checks import AGREEMENTS, COMPARISONS, CROSSINGS, LAWS, LAWS_ON_REQUEST, RULES, TRIALS
 from ccsight.checks.registry import Comparison, Law
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.run import USUAL, Depth, Plan, PlannedKernel, new_run_id, plan
@@ -41,7 +41,7 @@ def cases_of(
     """Return every law on every cell, every agreement, every comparison on neighbouring kernels.
 
     Trials are of kernels that have a base. Where only some programs run, what needs others is not planned,
-    and VMs are compared between all kernels.
+    and VMs are compared between all kernels; across machines, between all cells of different ones.
     """
     laws = sorted(check for check, law in (LAWS | LAWS_ON_REQUEST).items() if _asked(law, depth))
     comparisons = sorted(check for check, each in COMPARISONS.items() if _asked(each, depth))
@@ -63,7 +63,15 @@ def cases_of(
         cases += [
             PlannedCase(check=check, cells=(a.id, b.id)) for a, b in pairs for check in sorted(AGREEMENTS)
         ]
-    return tuple(cases)
+    return (*cases, *_crossings(cells_of(kernels, machines), depth))
+
+
+def _crossings(cells: Sequence[Cell], depth: Depth) -> Iterator[PlannedCase]:
+    """Yield each way from a cell to one of another machine, where VMs go such ways."""
+    checks = [check for check, each in CROSSINGS.items() if depth.across and _asked(each, depth)]
+    for source, destination in permutations(cells, 2):
+        if source.machine != destination.machine:
+            yield from (PlannedCase(check=check, cells=(source.id, destination.id)) for check in checks)
 
 
 def _asked(check: Law | Comparison, depth: Depth) -> bool:

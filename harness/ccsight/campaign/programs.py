@@ -120,11 +120,13 @@ def _linux(asked: Asked, deadline: Deadline) -> Told:
 def _save(asked: Asked, deadline: Deadline) -> Told:
     """Save a VM that KVM gave all its values, and one that a VMM gave those of the machine's first kernel."""
     first, *_ = asked.moves.cpus
-    plain = moving.save(asked.probe, Launch(AS_LAUNCHED, first), deadline)
+    made_of = moving.possible(asked.probe, deadline) if asked.depth.pmu else moving.TYPE
+    plain = moving.save(asked.probe, Launch(AS_LAUNCHED, first, made_of=made_of), deadline)
     own = shown_to([plain])
-    launches = [Launch(PROFILED, first, carried_over(asked.moves.profile or own, own))]
+    launches = [Launch(PROFILED, first, carried_over(asked.moves.profile or own, own), made_of=made_of)]
     if asked.depth.native_cap:
-        launches.append(Launch(NATIVE_CAP, first, capabilities=capabilities(asked.depth.native_cap)))
+        gifts = capabilities(asked.depth.native_cap)
+        launches.append(Launch(NATIVE_CAP, first, capabilities=gifts, made_of=made_of))
     return Told(saved=(plain, *(moving.save(asked.probe, launch, deadline) for launch in launches)))
 
 
@@ -158,7 +160,7 @@ def restore_all(probe: Probe, states: Iterable[tuple[State, Sequence[Target]]], 
         except HostLost:
             raise
         except CcsightError as error:
-            name = f"restore {state.source.kernel} {state.strategy}"
+            name = f"restore {state.source.title} {state.strategy}"
             told = told.and_told(Told(failures={name: Failure.of(error)}))
     return told
 
@@ -197,7 +199,8 @@ PROGRAMS = (
     Program("guests", _guests),
     Program("sysfs", _sysfs),
     Program("save", _save, needs=("view",)),
-    Program("restore", _restore),
+    # As many VMs as there are cells: what ends it is the cell's own clock.
+    Program("restore", _restore, seconds=3600.0),
     Program("linux", _linux, needs=("view",), seconds=300.0),
     # Last: a splat of the host's kernel in our own module must not cost anything else.
     Program("hardware", _hardware, applies=_takes_module),

@@ -1,6 +1,7 @@
-"""Another boot of a cell, for VMs of other kernels that were not there yet when it was captured: no more.
+"""Another boot of a cell, for VMs of other cells that were not there yet when it was captured: no more.
 
-What earlier kernels saved is restored in the cell's own boot; so for N kernels there are N - 1 of these.
+What was saved before is restored in the cell's own boot; so N kernels of a machine, or C cells whose VMs go
+across machines, take one of these less than there are of them.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from msgspec import structs
 
 from ccsight.campaign.booting import Start, Stopwatch, proved
 from ccsight.campaign.facts import kernel_facts, machine_facts
-from ccsight.campaign.migrating import arriving, kinds, neighbours
+from ccsight.campaign.migrating import arriving, kinds, sources
 from ccsight.campaign.programs import every, restore_all
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError
@@ -25,15 +26,17 @@ from ccsight.machines.model import Machine, Report
 from ccsight.probes.moving import State
 from ccsight.store import locked
 
-#: Seconds that the boot may take, whatever happens.
+#: Seconds that the boot may take, whatever happens ...
 SECONDS = 120.0
+#: ... and how many more for the VMs of each cell that they come from.
+SOURCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class RestoreTask:
     """A cell that may have to be booted again. Travels to the worker, so everything pickles.
 
-    ``after`` are the keys of the tasks that must have ended before: the captures of the machine.
+    ``after`` are the keys of the tasks that must have ended before: the captures of all that VMs come from.
     """
 
     run: Path
@@ -50,12 +53,13 @@ class RestoreTask:
         """Restore the VMs that were not restored yet; return why it could not be done, or None."""
         run = Run.open(self.run)
         try:
-            with locked(run.folder / ".locks" / f"{self.cell.id}-{RESTORE}", Deadline(2 * SECONDS)):
+            seconds = SECONDS + SOURCE_SECONDS * len(run.plan.cells)
+            with locked(run.folder / ".locks" / f"{self.cell.id}-{RESTORE}", Deadline(2 * seconds)):
                 missing = lacking(run, self.cell)
                 if not missing:
                     return None
                 start = Start(run, self.cell, _machine(run, self.cell), self.kernel, RESTORE)
-                found = _arrivals(start, missing, report)
+                found = _arrivals(start, missing, report, Deadline(seconds))
                 start.keep("arrivals.json", to_json(_joined(run.arrivals(self.cell), found)))
                 return found.failures.get(RESTORE)
         except CcsightError as error:
@@ -63,15 +67,15 @@ class RestoreTask:
 
 
 def lacking(run: Run, cell: Cell) -> tuple[State, ...]:
-    """Return the VMs of a machine's other kernels that were saved, and not restored on this one yet."""
+    """Return the VMs of other cells that come here, were saved, and not restored on this one yet."""
     capture = run.capture(cell)
     if capture is None:
         return ()
-    before, behind = neighbours(run.plan, cell)
+    before, later = sources(run.plan, cell)
     known = {(restored.source, restored.strategy, restored.sha256) for restored in capture.restored}
     return tuple(
         state
-        for state in arriving(run, (*before, *behind))
+        for state in arriving(run, (*before, *later))
         if (state.source, state.strategy, state.sha256) not in known
     )
 
@@ -80,9 +84,8 @@ def _machine(run: Run, cell: Cell) -> Machine:
     return registry.machine(cell.machine, silicon.table(run.plan.silicon))
 
 
-def _arrivals(start: Start, states: tuple[State, ...], report: Report) -> Arrivals:
+def _arrivals(start: Start, states: tuple[State, ...], report: Report, deadline: Deadline) -> Arrivals:
     watch = Stopwatch(report)
-    deadline = Deadline(SECONDS)
     try:
         with proved(start, watch, deadline) as up:
             with watch.stage(RESTORE):

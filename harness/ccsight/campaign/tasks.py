@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from ccsight.campaign.cell import CellTask
-from ccsight.campaign.migrating import neighbours
-from ccsight.campaign.restoring import RestoreTask
+from ccsight.campaign.cell import CELL_SECONDS, CellTask
+from ccsight.campaign.migrating import sources
+from ccsight.campaign.restoring import SOURCE_SECONDS, RestoreTask, lacking
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
@@ -43,20 +43,22 @@ def tasks(run: Run, kernels: Mapping[str, Kernel]) -> Iterator[Task]:
         if not complete(run, cell):
             yield capture_task(run, cell, kernels[cell.kernel])
     for cell in run.plan.cells:
-        if any(neighbours(run.plan, cell)):
+        _, later = sources(run.plan, cell)
+        if later or lacking(run, cell):
             yield restore_task(run, cell, kernels[cell.kernel])
 
 
 def capture_task(run: Run, cell: Cell, kernel: Kernel) -> CellTask:
     """Return the task that captures a cell, once more where it was tried already."""
-    before, _ = neighbours(run.plan, cell)
+    before, _ = sources(run.plan, cell)
+    seconds = CELL_SECONDS + SOURCE_SECONDS * len(before)
     after = frozenset(other.id for other in before)
-    return CellTask(run.folder, cell, kernel, boot=run.last_boot(cell) + 1, after=after)
+    return CellTask(run.folder, cell, kernel, seconds, boot=run.last_boot(cell) + 1, after=after)
 
 
 def restore_task(run: Run, cell: Cell, kernel: Kernel) -> RestoreTask:
     """Return the task that restores on a cell what was not there when it was captured."""
-    others = (other for group in neighbours(run.plan, cell) for other in group)
+    others = (other for group in sources(run.plan, cell) for other in group)
     return RestoreTask(run.folder, cell, kernel, frozenset(other.id for other in (cell, *others)))
 
 

@@ -24,6 +24,7 @@ from ccsight.checks import (
 from ccsight.checks.registry import (
     AGREEMENTS,
     COMPARISONS,
+    CROSSINGS,
     LAWS,
     LAWS_ON_REQUEST,
     RULES,
@@ -39,6 +40,7 @@ from ccsight.checks.registry import (
 __all__ = [
     "AGREEMENTS",
     "COMPARISONS",
+    "CROSSINGS",
     "LAWS",
     "LAWS_ON_REQUEST",
     "RULES",

@@ -23,6 +23,8 @@ _ADVICE = {
     "CR-017": "read the console at FILE:LINE of the finding; the splat's call trace names the function",
     "CR-018": "a value is none that the model knows: is the kernel patched? else the model lacks a row",
     "CR-019": "read the console of the finding from its end: what the patch does that its base does not",
+    "CR-020": "the findings name what is refused: ccsight profile common MACHINE... has the cache values "
+    "that both take; other ID registers are the VMM's to lower",
 }
 _LAW = "the findings name register, vCPU and CPU, and the report has the capture they are from"
 _COMPARISON = "nothing fails: it is measured, and what it means to a guest or a VMM is in its sentences"

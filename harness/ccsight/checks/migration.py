@@ -1,4 +1,7 @@
-"""CR-006, CR-007, CR-008: a VM that is saved, and restored on the same kernel, a newer or an older one."""
+"""CR-006, CR-007, CR-008, CR-020: a VM that is saved, and restored.
+
+On the kernel that saved it, on a newer or an older one of the same machine, or on another machine.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from ccsight.arm64.kvm_ids import name
 from ccsight.arm64.registers import SELECTORS, ccsidr, in_short
 from ccsight.checks.fields import differences
-from ccsight.checks.registry import NotObserved, comparison, law
+from ccsight.checks.registry import NotObserved, comparison, crossing, law
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.migrations import (
     ARRIVED,
@@ -33,12 +36,14 @@ class Moved:
     """One state at its destination: the outcome with each VMM, and what that rests on.
 
     ``cpu`` is the physical CPU on which it was restored, where that is not the kind on which it was saved.
+    ``left`` is what did not arrive where every register was restored.
     """
 
     strategy: str
     cpu: int | None
     outcomes: Mapping[str, tuple[Outcome, str]]
     findings: tuple[Finding, ...]
+    left: tuple[Left, ...] = ()
 
     @property
     def how(self) -> str:
@@ -89,6 +94,17 @@ def roll_back(old: Capture, new: Capture) -> tuple[str, tuple[Finding, ...]]:
     return _compared(new, old)
 
 
+@crossing(
+    "CR-020",
+    "what one machine saved restores on another, and the guest notices nothing",
+    "guests cannot leave a machine for one of another type, or see other caches there",
+    program="restore",
+)
+def between_machines(source: Capture, destination: Capture) -> tuple[str, tuple[Finding, ...]]:
+    """Outcome of the worst strategy and VMM."""
+    return _compared(source, destination)
+
+
 def _compared(source: Capture, destination: Capture) -> tuple[str, tuple[Finding, ...]]:
     found = moves(source, destination)
     order = list(Outcome)
@@ -98,18 +114,23 @@ def _compared(source: Capture, destination: Capture) -> tuple[str, tuple[Finding
 
 def moves(source: Capture, destination: Capture) -> tuple[Moved, ...]:
     """Return what became of each state of a source at a destination. Raises NotObserved."""
-    return tuple(
-        _moved(source, destination, saved, cpu)
-        for saved in _saved(source)
-        for cpu in _places(destination, saved)
-    )
+    same = source.cell.machine == destination.cell.machine
+    found: list[Moved] = []
+    for saved in _saved(source):
+        places = _places(destination, saved, same=same)
+        home = saved.cpu if same or len(places) > 1 else places[0]
+        found += [_moved(source, destination, saved, cpu, home) for cpu in places]
+    return tuple(found)
 
 
-def _places(destination: Capture, saved: Saved) -> tuple[int, ...]:
-    """Return the CPUs on which a state was restored; of the kind on which it was saved, at least."""
+def _places(destination: Capture, saved: Saved, *, same: bool) -> tuple[int, ...]:
+    """Return the CPUs on which a state was restored; on its own machine at least that on which it was saved.
+
+    Another machine need not have a CPU of that number.
+    """
     arrived = (restored for restored in destination.restored if restored.strategy == saved.strategy)
     found = {restored.cpu for restored in arrived if restored.sha256 == saved.sha256}
-    return tuple(sorted(found | {saved.cpu}))
+    return tuple(sorted(found if found and not same else found | {saved.cpu}))
 
 
 def _saved(source: Capture) -> tuple[Saved, ...]:
@@ -139,12 +160,13 @@ def _key(restored: Restored) -> tuple[Cell, str, str]:
     return restored.source, restored.strategy, restored.sha256
 
 
-def _moved(source: Capture, destination: Capture, saved: Saved, cpu: int) -> Moved:
+def _moved(source: Capture, destination: Capture, saved: Saved, cpu: int, home: int) -> Moved:
     restored = _restored(source, destination, saved, cpu)
     move = Move(restored, len(saved.ids), restored[Way.LIST].listed)
     findings = (*_launch(saved), *_losses(restored[Way.ALL]), *_visible(restored[Way.ALL]))
-    moved_to = None if cpu == saved.cpu else cpu
-    return Moved(saved.strategy, moved_to, {vmm.name: _outcome(vmm, move) for vmm in VMMS}, findings)
+    moved_to = None if cpu == home else cpu
+    outcomes = {vmm.name: _outcome(vmm, move) for vmm in VMMS}
+    return Moved(saved.strategy, moved_to, outcomes, findings, lost(restored[Way.ALL]))
 
 
 def _outcome(vmm: Vmm, move: Move) -> tuple[Outcome, str]:

@@ -50,7 +50,7 @@ def moved(source: str, destination: str, found: Sequence[Moved], vmms: Sequence[
     """
     planned = PlannedCase(check=MOVE, cells=(source, destination))
     for state in found:
-        if state.strategy == PROFILED:
+        if state.strategy == PROFILED and state.cpu is None:  # another kind of CPU is no matter of kernels
             return _move(planned, state, vmms or tuple(state.outcomes))
     return unjudged(planned, Status.MISS, "no VM that was launched with the profile was restored there")
 

@@ -70,7 +70,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A check that measures a difference between an old and a new kernel; ``program`` as that of a law."""
+    """A check that measures a difference between an old and a new kernel, or two machines.
+
+    ``program`` is as that of a law.
+    """
 
     id: str
     title: str
@@ -87,6 +90,8 @@ TRIALS: dict[str, Trial] = {}
 #: What the new one of two kernels owes the guests of the old one; judged only where somebody asks for it.
 RULES: dict[str, Agreement] = {}
 COMPARISONS: dict[str, Comparison] = {}
+#: Comparisons of a machine that VMs leave with another one, whatever the kernels; made only if asked for.
+CROSSINGS: dict[str, Comparison] = {}
 
 
 def law(check: str, title: str, bug_class: str, program: str = "") -> Callable[[LawFunction], LawFunction]:
@@ -142,13 +147,26 @@ def comparison(
     return enter
 
 
+def crossing(
+    check: str, title: str, bug_class: str, program: str
+) -> Callable[[ComparisonFunction], ComparisonFunction]:
+    """Enter a comparison of two machines into the table."""
+
+    def enter(function: ComparisonFunction) -> ComparisonFunction:
+        CROSSINGS[check] = Comparison(check, title, bug_class, function, program)
+        return function
+
+    return enter
+
+
 def named(check: str) -> Law | Agreement | Trial | Comparison:
     """Return a check by its id. Raises UsageError with the nearest one."""
     laws = LAWS | LAWS_ON_REQUEST
     agreements = AGREEMENTS | RULES
-    found = laws.get(check) or agreements.get(check) or TRIALS.get(check) or COMPARISONS.get(check)
+    comparisons = COMPARISONS | CROSSINGS
+    found = laws.get(check) or agreements.get(check) or TRIALS.get(check) or comparisons.get(check)
     if found is None:
-        known = [*laws, *agreements, *TRIALS, *COMPARISONS]
+        known = [*laws, *agreements, *TRIALS, *comparisons]
         raise UsageError(f"there is no check {check!r}", evidence=nearest(check, known))
     return found
 

@@ -6,7 +6,7 @@
     captures/CELL/BOOT/failure.json   instead: why a boot said nothing
     captures/CELL/BOOT/boots.json     beside it, of a patched kernel: how it and its base then booted
     captures/CELL/BOOT/NAME.state     beside it: VMs that were saved
-    captures/CELL/restore/            what became of other kernels' VMs, in a boot of its own
+    captures/CELL/restore/            what became of other cells' VMs, in a boot of its own
     consoles/CELL-BOOT.log            the machine's console
     consoles/CELL-BOOT.N.log          that of the Nth of these boots
 
@@ -40,7 +40,8 @@ RESTORE = "restore"
 class PlannedKernel(Record, frozen=True):
     """A kernel of the plan: ``spec`` as asked for, ``pin`` the spec that gives this very kernel again.
 
-    ``base`` is the spec of what it was made from by patches or options, "" where there is no such thing.
+    ``base`` is the spec of what it was made from by patches or options, or of a bisection's good end: what is
+    booted before it is blamed for not coming up; "" where there is no such thing.
     """
 
     spec: str
@@ -57,11 +58,13 @@ class Depth(Record, frozen=True):
     """What is asked in every cell, beside what always is.
 
     ``fuzz`` is how many random values are written, ``linux`` whether Linux guests run, ``migrate`` whether
-    VMs are saved, and restored on every other kernel of the machine; ``native_cap`` is the number of a
+    VMs are saved, and restored on every other kernel of the machine, ``across`` whether on every other
+    machine, too, ``pmu`` whether they have a PMU where KVM has one; ``native_cap`` is the number of a
     capability that loads a CPU's own values into a VM, 0 where none is tried, ``rules`` whether the new
     kernel is held to what it owes the old one's guests. ``profile`` are the values that a VMM chooses, by
-    reading; the first kernel's where there are none. ``only`` names the programs that run, where not all
-    shall.
+    reading; those of the machine's first kernel where there are none. ``core`` is the MIDR_EL1 of the CPUs on
+    which VMs are made, where CPUs are of several kinds and not those of the first kind are meant. ``only``
+    names the programs that run, where not all shall.
     """
 
     fuzz: int = FUZZ_VALUES
@@ -71,6 +74,9 @@ class Depth(Record, frozen=True):
     rules: bool = False
     profile: dict[str, Hex] = msgspec.field(default_factory=dict)
     only: tuple[str, ...] = ()
+    across: bool = False
+    pmu: bool = False
+    core: Hex | None = None
 
     def runs(self, program: str) -> bool:
         """Tell whether a program may run."""

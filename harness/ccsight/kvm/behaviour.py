@@ -56,7 +56,7 @@ NATIVE = Behaviour(
 
 NORMALISED = Behaviour(
     name="normalised",
-    says="fabricates them",
+    says="fabricates the caches that guests see",
     since="as Linux does since 7af0c2534f4c, v6.3",
     source='Linux 7af0c2534f4c ("KVM: arm64: Normalize cache configuration", in v6.3)',
     shows=model.normalised,

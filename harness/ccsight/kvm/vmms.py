@@ -69,8 +69,8 @@ def _first_refusal(move: Move) -> str:
 def _qemu_counts(move: Move) -> str:
     """QEMU 7.2 and 10.0 compare how many registers come with how many there are, before they set anything.
 
-    They name none. What they list is not what KVM lists to ccprobe: core and SVE registers go another way,
-    those of a PMU are more. It grows by as many, but for PMMIR_EL1, which newer kernels list with a PMU.
+    They name none. What they list is not what KVM lists to ccprobe: core and SVE registers go another way.
+    It grows by as many, of VMs that both have a PMU, or none: newer kernels list PMMIR_EL1 with one.
     """
     unlisted = _unlisted(move)
     if move.saved > move.listed:

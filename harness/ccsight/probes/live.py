@@ -60,7 +60,7 @@ class Setup:
 def bare(probe: Probe, cpu: str = "host") -> tuple[str, ...]:
     """Return the options of a machine that runs our guest on KVM, and has nothing that it does not need.
 
-    ``host`` has a PMU, and its registers in its list, which a VM of ccprobe's has not: ``host,pmu=off``.
+    ``host`` has a PMU, as a VM of ccprobe's that is WITH_PMU; ``host,pmu=off`` has none.
     """
     return (
         *("-nodefaults", "-no-user-config", "-display", "none", "-accel", "kvm"),

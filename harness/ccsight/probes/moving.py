@@ -5,25 +5,31 @@ The guest remembers what it read at first, and goes on wherever its VM is restor
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ccsight.arm64.kvm_ids import of_reading
 from ccsight.deadline import Deadline
-from ccsight.errors import EvidenceError, ProbeError
+from ccsight.errors import EvidenceError, InfraError, ProbeError
 from ccsight.evidence.migrations import ARRIVED, KNOWN, SAVED, Given, Left, Restored, Saved, Way
 from ccsight.evidence.record import Hex
 from ccsight.evidence.views import Cell, Reading, Vantage, View, Write
 from ccsight.probes import outcome, states
 from ccsight.probes.outcome import GIVEN_BACK, Arrived, Got, Listed, Ran, Wrote
 from ccsight.probes.runner import Probe
-from ccsight.probes.script import Results, Script, Step
+from ccsight.probes.script import PMU_V3, PSCI_0_2, Results, Script, Step
 from ccsight.probes.stream import Line
 from ccsight.probes.sweep import regs_readings
 
 GUEST = "remember"
 PROGRAM = "save"
 VCPUS = 2
+#: What our VMs are made of, wherever they are saved and restored.
+TYPE = states.Type(features=(PSCI_0_2,) * VCPUS, gic=3, guest=GUEST)
+#: ... and with a PMU, which QEMU gives to its VMs, where KVM has one, unless it is told not to.
+WITH_PMU = replace(TYPE, features=(PSCI_0_2 | PMU_V3,) * VCPUS)
+#: KVM_CAP_ARM_PMU_V3 (Linux include/uapi/linux/kvm.h).
+_CAP_PMU = 126
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,16 @@ def capabilities(number: int) -> tuple[Capability, ...]:
 
 @dataclass(frozen=True)
 class Launch:
-    """How a VM is launched: on which physical CPU, with which values, by reading, and capabilities."""
+    """How a VM is launched: on which physical CPU, with which values, by reading, and capabilities.
+
+    ``made_of`` is its type, TYPE or WITH_PMU.
+    """
 
     strategy: str
     cpu: int
     chosen: Mapping[str, int] = field(default_factory=dict)
     capabilities: tuple[Capability, ...] = ()
+    made_of: states.Type = TYPE
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,9 @@ def save(probe: Probe, asked: Launch, deadline: Deadline) -> Saved:
     results = probe.script(f"save-{strategy}", launch.script, deadline)
     content = probe.host.fetch(probe.path(_file(strategy)), deadline, limit=states.STATE_MAX)
     probe.keep(_file(strategy), content)
-    state = states.parse(content, f"{_file(strategy)} of {probe.place}")
+    where = f"{_file(strategy)} of {probe.place}"
+    state = states.parse(content, where)
+    states.require(state.type, asked.made_of, where)
     return Saved(
         strategy=strategy,
         file=_file(strategy),
@@ -112,7 +124,17 @@ def _file(strategy: str) -> str:
     return f"{strategy}.state"
 
 
-def _vm(script: Script, cpu: int, capabilities: tuple[Capability, ...]) -> _Gifts:
+def possible(probe: Probe, deadline: Deadline) -> states.Type:
+    """Return what VMs are made of here: with a PMU where KVM has one. Raises as ``Probe.script`` does."""
+    script = Script()
+    script.vm(0)
+    asked = script.check(_CAP_PMU)
+    script.drop()
+    says = probe.script("pmu", script, deadline)[asked].says
+    return WITH_PMU if says.value else TYPE
+
+
+def _vm(script: Script, cpu: int, capabilities: tuple[Capability, ...], made_of: states.Type) -> _Gifts:
     """Make a VM on a physical CPU as every VMM does, and enable what there is."""
     script.pin(cpu)
     script.vm(0)
@@ -121,13 +143,15 @@ def _vm(script: Script, cpu: int, capabilities: tuple[Capability, ...]) -> _Gift
     ]
     for vcpu in range(VCPUS):
         script.late_vcpu()
-        script.init(vcpu)
+        script.init(vcpu, features=made_of.features[vcpu])
         given += [
             (each, vcpu, script.give_vcpu(vcpu, each.number, each.argument))
             for each in capabilities
             if each.each_vcpu
         ]
     script.gic()
+    if made_of == WITH_PMU:
+        script.pmu()
     return tuple(given)
 
 
@@ -145,7 +169,7 @@ def _given(given: _Gifts, results: Results) -> tuple[Given, ...]:
 
 def _launch(asked: Launch) -> _Launch:
     script = Script()
-    given = _vm(script, asked.cpu, asked.capabilities)
+    given = _vm(script, asked.cpu, asked.capabilities, asked.made_of)
     wrote = tuple(
         (vcpu, name, value, script.set(vcpu, of_reading(name), value))
         for vcpu in range(VCPUS)
@@ -211,9 +235,17 @@ def restore(
         raise EvidenceError(
             f"{state.path} is another state than was saved", evidence=f"SHA-256 {digest[:16]}…"
         )
+    made_of = possible(probe, deadline) if saved.type == WITH_PMU else TYPE
+    if saved.type == WITH_PMU != made_of:
+        raise InfraError(
+            f"the VM {state.strategy} of {state.source.title} has a PMU, and KVM has none here",
+            evidence="KVM_CHECK_EXTENSION says 0 of KVM_CAP_ARM_PMU_V3",
+            next_step="build this kernel with CONFIG_ARM_PMU: no VMM can make the VM without",
+        )
+    states.require(saved.type, made_of, str(state.path))
     probe.host.push(state.path, probe.path(f"{digest}.state"), deadline, mode=0o600)
     script = Script()
-    asked = [(target, _arrival(script, target, f"{digest}.state")) for target in targets]
+    asked = [(target, _arrival(script, target, f"{digest}.state", made_of)) for target in targets]
     results = probe.script(f"restore-{state.source.id}-{state.strategy}", script, deadline)
     return tuple(
         Restored(
@@ -243,8 +275,8 @@ class _Arrival:
     ran: tuple[Step[Ran], ...]
 
 
-def _arrival(script: Script, target: Target, file: str) -> _Arrival:
-    given = _vm(script, target.cpu, target.capabilities)
+def _arrival(script: Script, target: Target, file: str, made_of: states.Type) -> _Arrival:
+    given = _vm(script, target.cpu, target.capabilities, made_of)
     listed = script.list(0)
     restored = script.restore(file, target.way)
     script.expect(GUEST)

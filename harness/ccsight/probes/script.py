@@ -30,7 +30,7 @@ VCPUS_MAX = 8
 STEPS_MAX = 16384
 
 #: Features for KVM_ARM_VCPU_INIT (Linux arch/arm64/include/uapi/asm/kvm.h), as bits.
-POWER_OFF, EL1_32BIT, PSCI_0_2, HAS_EL2 = 1 << 0, 1 << 1, 1 << 2, 1 << 7
+POWER_OFF, EL1_32BIT, PSCI_0_2, PMU_V3, HAS_EL2 = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 7
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,10 @@ class Script:
     def gic(self, slot: int = 0) -> Step[Did]:
         """Give the VM a GICv3 for the vCPUs that it has; KVM runs none with EL2 without one."""
         return self._add(outcome.did, "gic", slot)
+
+    def pmu(self, slot: int = 0) -> Step[Did]:
+        """Start the PMU of all vCPUs, behind ``gic``: each was initialised with PMU_V3."""
+        return self._add(outcome.did, "pmu", slot)
 
     def load(self, guest: str, slot: int = 0) -> Step[Did]:
         """Put a bare guest into the VM's memory: ``sweep``."""

@@ -143,6 +143,16 @@ def test_a_vm_is_restored_into_one_with_the_same_capabilities(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("head", [{"gic": 0}, {"guest": b"sweep"}])
+def test_a_vm_of_another_type_is_refused_before_kvm_is_asked(tmp_path, head):
+    probe, content = FakeProbe(), SavedState(head=head).content()
+    (tmp_path / "odd.state").write_bytes(content)
+    odd = replace(state_in(tmp_path), sha256=hashlib.sha256(content).hexdigest(), path=tmp_path / "odd.state")
+    with pytest.raises(EvidenceError, match=r"odd\.state is a VM of another type"):
+        moving.restore(probe, odd, [Target(Way.ALL, 0)], Deadline(5))
+    assert probe.steps == []
+
+
 def test_another_state_than_was_saved_is_not_restored(tmp_path):
     probe = FakeProbe()
     other = replace(state_in(tmp_path), sha256="ab" * 32)

@@ -8,6 +8,7 @@ once for each cell (laws) or machine (comparisons) of the plan. Cells boot on de
 the number of xdist workers. A session that observed nothing, or less than it planned, does not pass.
 """
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from ccsight.evidence.views import FUZZ_MOST, FUZZ_VALUES
+from ccsight.campaign.depths import DEPTH_OPTIONS, DepthOption
 from ccsight.status import Status
 
 if TYPE_CHECKING:
@@ -44,21 +45,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--new", metavar="KERNEL", help="kernel spec of the new kernel (default: deb:6.12)")
     group.addoption("--on", metavar="MACHINE", action="append", help="machine spec; repeatable")
     group.addoption("--silicon", metavar="FILE", help="rows of your own for the silicon table")
-    group.addoption("--rules", action="store_true", help="hold the new kernel to suites/rollback's rules")
-    group.addoption(
-        "--native-cap", metavar="NUMBER", type=int, default=0, help="capability for native caches"
-    )
-    group.addoption("--no-migrate", action="store_true", help="save and restore no VMs")
-    group.addoption("--fuzz", metavar="N", type=_fuzz, default=FUZZ_VALUES, help="random values in each cell")
-    group.addoption("--linux", action="store_true", help="boot each kernel as a Linux guest, too (CR-016)")
+    for option in DEPTH_OPTIONS:
+        if option.metavar:
+            kind = functools.partial(_number, option)
+            group.addoption(
+                option.option,
+                metavar=option.metavar,
+                type=kind,
+                default=option.usual,
+                help=option.help,
+            )
+        else:
+            group.addoption(option.option, action="store_true", help=option.help)
     group.addoption("--evidence", metavar="RUN", help="judge this run's folder instead of booting machines")
     group.addoption("--results", metavar="DIR", default="results", help="where a new run goes")
 
 
-def _fuzz(word: str) -> int:
-    """Return a number of random values. Raises ValueError, which pytest explains."""
-    if not 0 <= int(word) <= FUZZ_MOST:
-        raise ValueError(f"not a number from 0 to {FUZZ_MOST}: {word}")
+def _number(option: DepthOption, word: str) -> int:
+    """Return the number that was given with an option. Raises ValueError, which pytest explains."""
+    if int(word) < option.least or int(word) > (option.most or int(word)):
+        raise ValueError(f"not a number from {option.least} to {option.most or '…'}: {word}")
     return int(word)
 
 

@@ -1,4 +1,7 @@
-"""What becomes of VMs that are saved on one kernel and restored on another: measured, but for the first."""
+"""What becomes of VMs that are saved and restored on another kernel or machine: measured, but for the first.
+
+Between machines they go with ``--across`` only.
+"""
 
 import pytest
 
@@ -21,4 +24,9 @@ def test_an_upgrade_is_measured(case: Case) -> None:
 
 @pytest.mark.check("CR-008")
 def test_a_roll_back_is_measured(case: Case) -> None:
+    assert case.status is Status.DONE, case.reason
+
+
+@pytest.mark.check("CR-020")
+def test_a_way_to_another_machine_is_measured(case: Case) -> None:
     assert case.status is Status.DONE, case.reason

@@ -87,13 +87,33 @@ def need(run: Run, cell: Cell) -> Capture:
 
 
 def prove(run: Run, proof: Proof) -> tuple[Case, ...]:
-    """Return every question about a profile, for each machine: each launch, then each way between kernels."""
+    """Return every question about a profile, for each machine: each launch, then each way between kernels.
+
+    Machines of other cores are left out (:func:`strangers`). Raises UsageError where all are.
+    """
+    others = strangers(run, proof)
+    if len(others) == len(run.plan.machines):
+        raise next(iter(others.values()))
     cases: list[Case] = []
     for machine in run.plan.machines:
+        if machine in others:
+            continue
         cells = [cell for cell in run.plan.cells if cell.machine == machine]
         cases += [_launch(run, cell, proof) for cell in cells]
         cases += [_move(run, source, destination, proof) for source, destination in permutations(cells, 2)]
     return tuple(cases)
+
+
+def strangers(run: Run, proof: Proof) -> dict[str, UsageError]:
+    """Return the machines that turned out to have other cores than the profile's, with what they have."""
+    found: dict[str, UsageError] = {}
+    for capture in filter(None, map(run.capture, run.plan.cells)):
+        machine = capture.cell.machine
+        try:
+            core_for(proof.profile, capture.machine.cpus, machine, proof.core)
+        except UsageError as error:
+            found.setdefault(machine, error)
+    return found
 
 
 def planned(request: Request) -> tuple[tuple[Cell, ...], tuple[PlannedCase, ...]]:

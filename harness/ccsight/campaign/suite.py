@@ -6,18 +6,20 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ccsight.campaign import depths
 from ccsight.campaign.cell import CellTask
 from ccsight.campaign.compare import SET_UP_SECONDS, Request, pinned_kernels, start
-from ccsight.campaign.migrating import neighbours
+from ccsight.campaign.depths import DEPTH_OPTIONS
+from ccsight.campaign.migrating import sources
 from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
 from ccsight.campaign.tasks import restore_task
-from ccsight.checks import COMPARISONS
+from ccsight.checks import COMPARISONS, CROSSINGS
 from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.run import Depth, Run, find_run
-from ccsight.evidence.views import FUZZ_VALUES, Cell
+from ccsight.evidence.run import USUAL, Run, find_run
+from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.machines import silicon
 from ccsight.store import locked, write_atomically
@@ -26,12 +28,8 @@ from ccsight.store import locked, write_atomically
 _POINTER = "run"
 #: Whose tests name the checks.
 _SUITES = ("suites/launch", "suites/asymmetry", "suites/userspace", "suites/reset")
-#: The tests of what is observed only if it is asked for.
-_LINUX_SUITE = "suites/linux"
-#: ... and those of what is observed unless it is not asked for.
+#: The tests of what is observed unless it is not asked for.
 _MIGRATION_SUITE = "suites/migration"
-#: What a release may be held to, and no kernel so far is.
-_RULES_SUITE = "suites/rollback"
 
 
 class Suite:
@@ -48,6 +46,9 @@ class Suite:
     def title(self, planned: PlannedCase) -> str:
         """Return what a case is about in words: machine and kernels."""
         cells = [cell for cell in self.run.plan.cells if cell.id in planned.cells]
+        if planned.check in CROSSINGS:
+            by_id = {cell.id: cell.title for cell in cells}
+            return " to ".join(by_id[cell] for cell in planned.cells)
         machines = dict.fromkeys(cell.machine for cell in cells)
         kernels = dict.fromkeys(cell.kernel for cell in cells)
         return f"{' and '.join(machines)} {' to '.join(kernels)}"
@@ -70,14 +71,15 @@ class Suite:
         return case
 
     def _moves(self, planned: PlannedCase) -> bool:
-        return planned.check in COMPARISONS and COMPARISONS[planned.check].program != ""
+        check = (COMPARISONS | CROSSINGS).get(planned.check)
+        return check is not None and check.program != ""
 
     def _boot(self, cells: Sequence[Cell], *, restored: bool) -> dict[str, Failure | None]:
         """Boot what nobody has yet: first cells whose VMs others take, at last for VMs that come later."""
         failures: dict[str, Failure | None] = {}
         for cell in cells:
-            before, _ = neighbours(self.run.plan, cell)
-            for each in (*before, cell):
+            before, later = sources(self.run.plan, cell)
+            for each in (*before, cell, *(later if restored else ())):
                 task = CellTask(self.run.folder, each, self._kernels[each.kernel])
                 failures[each.id] = task.carry_out(lambda stage: None)
         for cell in cells if restored else ():
@@ -111,22 +113,14 @@ def made_by(suite: Suite | None, shared: TemporaryDirectory[str] | None) -> Run 
 def _start(options: Namespace) -> Run:
     kernels = (options.old or DEFAULT_KERNELS[0], options.new or DEFAULT_KERNELS[1])
     machines = tuple(options.on or DEFAULT_MACHINES)
-    again = ["pytest", *_SUITES, "--old", kernels[0], "--new", kernels[1]]
+    depth = depths.depth(vars(options), DEPTH_OPTIONS, USUAL)
+    suites = [option.suite for option in DEPTH_OPTIONS if option.suite and option.words(depth)]
+    suites += [_MIGRATION_SUITE] if depth.migrate else []
+    again = ["pytest", *_SUITES, *suites, "--old", kernels[0], "--new", kernels[1]]
     for machine in machines:
         again += ["--on", machine]
     again += ["--silicon", options.silicon] if options.silicon else []
-    depth = Depth(
-        fuzz=options.fuzz,
-        linux=options.linux,
-        migrate=not options.no_migrate,
-        native_cap=options.native_cap,
-        rules=options.rules,
-    )
-    again += ["--fuzz", f"{options.fuzz}"] if options.fuzz != FUZZ_VALUES else []
-    again += [_LINUX_SUITE, "--linux"] if options.linux else []
-    again += ["--no-migrate"] if options.no_migrate else [_MIGRATION_SUITE]
-    again += [_RULES_SUITE, "--rules"] if options.rules else []
-    again += ["--native-cap", f"{options.native_cap}"] if options.native_cap else []
+    again += depths.words(depth)
     table = silicon.load(Path(options.silicon) if options.silicon else None)
     request = Request(kernels, machines, tuple(again), table, depth)
     run, _ = start(Path(options.results), request)

@@ -1,62 +1,21 @@
 """``ccsight compare``: the main job."""
 
-import os
-from pathlib import Path
-
 import click
 from click.core import ParameterSource
 
-from ccsight.campaign.planning import DEFAULT_KERNELS, DEFAULT_MACHINES
-from ccsight.cli.options import (
-    depth_words,
-    fuzz_option,
-    json_option,
-    linux_option,
-    machines_option,
-    migrate_option,
-    native_cap_option,
-    out_option,
-    rules_option,
-    silicon_option,
-    verbose_option,
-)
+from ccsight.campaign.depths import DEPTH_OPTIONS
+from ccsight.campaign.planning import DEFAULT_KERNELS
+from ccsight.cli.orders import Order, on_usual, takes_order
 from ccsight.errors import UsageError
-from ccsight.evidence.run import Depth
+from ccsight.evidence.run import USUAL
 
 
 @click.command()
 @click.argument("old", default=DEFAULT_KERNELS[0])
 @click.argument("new", default=DEFAULT_KERNELS[1])
-@machines_option("compare")
-@silicon_option
-@fuzz_option
-@linux_option
-@migrate_option
-@native_cap_option
-@rules_option
-@click.option("--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs")
 @click.option("--resume", metavar="RUN", help="Finish an interrupted run instead of starting one.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and how many boots it takes.")
-@out_option
-@json_option
-@verbose_option
-def compare(
-    old: str,
-    new: str,
-    machines: tuple[str, ...],
-    silicon: Path | None,
-    fuzz: int,
-    linux: bool,
-    migrate: bool,
-    native_cap: int | None,
-    rules: bool,
-    workers: int,
-    resume: str | None,
-    dry_run: bool,
-    results: Path,
-    as_json: bool,
-    verbose: bool,
-) -> int:
+@takes_order(on_usual("compare"), USUAL, DEPTH_OPTIONS)
+def compare(old: str, new: str, resume: str | None, order: Order) -> int:
     """Boot the kernels OLD and NEW and show what a guest sees differently.
 
     OLD and NEW are kernel specs: deb:6.1 is the newest Debian arm64 kernel of that series,
@@ -79,44 +38,18 @@ def compare(
       ccsight compare --on silicon:mine --silicon mine.toml
       ccsight compare --resume latest
     """
+    if resume is None:
+        return order.carry_out(order.request((old, new), "compare", old, new))
     from ccsight.campaign import compare as job
-    from ccsight.machines.silicon import load
 
-    if resume is not None:
-        _refuse_other_orders(click.get_current_context())
-        run, kernels = job.reopen(results, resume)
-    else:
-        depth = Depth(fuzz=fuzz, linux=linux, migrate=migrate, native_cap=native_cap or 0, rules=rules)
-        again = _again(old, new, machines, silicon) + depth_words(depth)
-        request = job.Request((old, new), machines or DEFAULT_MACHINES, again, load(silicon), depth)
-        if dry_run:
-            return job.show_plan(request, as_json=as_json)
-        run, kernels = job.start(results, request)
-    return job.carry_out(run, kernels, job.Manner(workers, as_json, verbose))
-
-
-def _again(old: str, new: str, machines: tuple[str, ...], silicon: Path | None) -> tuple[str, ...]:
-    words = ["ccsight", "compare", old, new]
-    for machine in machines:
-        words += ["--on", machine]
-    words += ["--silicon", str(silicon)] if silicon else []
-    return tuple(words)
+    _refuse_other_orders(click.get_current_context())
+    run, kernels = job.reopen(order.results, resume)
+    return job.carry_out(run, kernels, job.Manner(order.workers, order.as_json, order.verbose))
 
 
 def _refuse_other_orders(context: click.Context) -> None:
     """A run that goes on has its kernels and machines: naming others would be ignored, so it is refused."""
-    names = (
-        "old",
-        "new",
-        "machines",
-        "silicon",
-        "fuzz",
-        "linux",
-        "migrate",
-        "native_cap",
-        "rules",
-        "dry_run",
-    )
+    names = ("old", "new", "machines", "silicon", "dry_run", *(option.name for option in DEPTH_OPTIONS))
     told = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if told:
         fact = "--resume takes kernels and machines from the run"

@@ -1,36 +1,22 @@
 """What the verbs of ``ccsight profile`` share: options, and files read and written strictly."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ccsight.cli.options import json_option, results_option
 from ccsight.errors import UsageError
 
 if TYPE_CHECKING:
-    from ccsight.campaign.compare import Request
     from ccsight.evidence.profile import Profile
-    from ccsight.evidence.run import Depth
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-machine_option = click.option(
-    "--on", "machine", required=True, metavar="MACHINE", help="Machine, as compare takes it."
-)
 file_option = click.option(
     "--out", type=FILE, metavar="FILE", help="File to write to.  [default: standard output]"
 )
-results_option = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder that holds the runs.",
-)
-workers_option = click.option(
-    "--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs"
-)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Print what it would take, and do nothing.")
+#: The last options of an order: ``--out`` is the profile's file.
+LAST = (results_option("--results"), json_option)
 core_option = click.option(
     "--core", default="", metavar="NAME", help="Type of CPU, where the profile has several."
 )
@@ -44,20 +30,6 @@ values_option = click.option(
 format_option = click.option(
     "--format", "form", type=click.Choice(["ids", "firecracker"]), default="ids", show_default=True
 )
-
-
-def request_of(
-    kernels: tuple[str, ...], machines: tuple[str, ...], silicon: Path | None, depth: "Depth", *words: str
-) -> "Request":
-    """Return the run that a verb asks for, and how deep; ``words`` are those of the verb that repeat it."""
-    from ccsight.campaign.compare import Request
-    from ccsight.machines.silicon import load
-
-    again = ["ccsight", "profile", *words]
-    for machine in machines:
-        again += ["--on", machine]
-    again += ["--silicon", str(silicon)] if silicon else []
-    return Request(kernels, machines, tuple(again), load(silicon), depth)
 
 
 def read(file: Path) -> "Profile":

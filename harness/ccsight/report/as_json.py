@@ -28,10 +28,12 @@ from ccsight.evidence.run import PlannedKernel
 from ccsight.evidence.views import CARRIED, Cell, Vantage, View, Write
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.meaning import caches
+from ccsight.report.capability import capability
 from ccsight.report.cpus import groups
-from ccsight.report.migrations import boots, journeys
+from ccsight.report.migrations import arrivals, boots, journeys
 from ccsight.report.model import Result
-from ccsight.report.wording import behaviours, meaning, measures
+from ccsight.report.remedies import Advice, advice
+from ccsight.report.wording import behaviours, compares_kernels, meaning, measures
 from ccsight.status import Status, exit_code
 
 
@@ -102,10 +104,15 @@ class CpuGroup(Record, frozen=True):
 
 
 class Migration(Record, frozen=True):
-    """A VM that went from one kernel to another: how it was launched, and what becomes of it with a VMM."""
+    """A VM that went from one kernel to another: how it was launched, and what becomes of it with a VMM.
+
+    ``source_machine`` and ``destination_machine`` are the same, unless it left its machine.
+    """
 
     source: str
     destination: str
+    source_machine: str
+    destination_machine: str
     how: str
     vmm: str
     outcome: str
@@ -113,7 +120,10 @@ class Migration(Record, frozen=True):
 
 
 class Machine(Record, frozen=True):
-    """One machine: both sides, what differs field by field, in sentences, and all judgements."""
+    """One machine: both sides, what differs field by field, in sentences, and all judgements.
+
+    ``capability`` says which kernel has the one that a run asked for, ``remedies`` what mends a roll-back.
+    """
 
     machine: str
     old: Shown | None
@@ -124,6 +134,8 @@ class Machine(Record, frozen=True):
     comparisons: tuple[Case, ...]
     laws: tuple[Case, ...]
     migrations: tuple[Migration, ...] = ()
+    capability: tuple[str, ...] = ()
+    remedies: tuple[Advice, ...] = ()
 
 
 class Document(Record, frozen=True):
@@ -215,22 +227,26 @@ def _machine(result: Result, machine: str) -> Machine:
         old=sides[0],
         new=sides[1],
         differences=_differences(comparisons),
-        sentences=_sentences(comparisons),
+        sentences=_sentences([case for case in comparisons if compares_kernels(case)]),
         cpu_groups=tuple(
             CpuGroup(cpus=group.cpus, core=group.core, midr=Hex(group.midr)) for group in groups(present)
         ),
         comparisons=comparisons,
         laws=tuple(case for case in cases if not measures(case)),
         migrations=tuple(_migrations(result, machine)),
+        capability=capability(result, machine),
+        remedies=advice(result, machine),
     )
 
 
 def _migrations(result: Result, machine: str) -> Iterator[Migration]:
-    for journey in journeys(result, machine):
+    for journey in (*journeys(result, machine), *arrivals(result, machine)):
         for vmm, (outcome, why) in journey.moved.outcomes.items():
             yield Migration(
                 source=journey.source,
                 destination=journey.destination,
+                source_machine=journey.machines[0],
+                destination_machine=journey.machines[1],
                 how=journey.how,
                 vmm=vmm,
                 outcome=outcome,

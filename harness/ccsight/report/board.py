@@ -25,10 +25,13 @@ class Progress:
 
 
 class Board:
-    """All cells' progress. ``on_done`` is told of each cell that ended: which, and the how-manieth."""
+    """All cells' progress. ``on_done`` is told of each that ended: which, the how-manieth, and of how many.
+
+    Those that nobody knew of at first, VMs that arrive in another boot of a cell, count as well.
+    """
 
     def __init__(
-        self, cells: Sequence[str], on_done: "Callable[[Progress, int], None] | None" = None
+        self, cells: Sequence[str], on_done: "Callable[[Progress, int, int], None] | None" = None
     ) -> None:
         self._lock = threading.Lock()
         self._cells = {cell: Progress(cell) for cell in cells}
@@ -48,7 +51,8 @@ class Board:
             progress = replace(self._cells.get(cell, Progress(cell)), word=word, seconds=seconds)
             self._cells[cell] = progress
             if self._on_done:
-                self._on_done(progress, sum(bool(other.word) for other in self._cells.values()))
+                ended = sum(bool(other.word) for other in self._cells.values())
+                self._on_done(progress, ended, len(self._cells))
 
     def snapshot(self) -> tuple[Progress, ...]:
         """Return every cell's progress, in the order in which they were given."""

@@ -89,8 +89,8 @@ def board(cells: Sequence[str]) -> Iterator[Board]:
     if not _moves(console):
         width = max(map(len, cells), default=0)
 
-        def tell(progress: Progress, number: int) -> None:
-            head = f"[{number}/{len(cells)}] {printable(progress.cell):<{width}}"
+        def tell(progress: Progress, number: int, of: int) -> None:
+            head = f"[{number}/{of}] {printable(progress.cell):<{width}}"
             console.print(Text(f"{head}  {progress.word}  {progress.seconds:.1f} s"), soft_wrap=True)
 
         yield Board(cells, tell)

@@ -10,6 +10,7 @@ from ccsight.arm64.suggest import nearest
 from ccsight.checks import (
     AGREEMENTS,
     COMPARISONS,
+    CROSSINGS,
     LAWS,
     LAWS_ON_REQUEST,
     TRIALS,
@@ -50,7 +51,7 @@ _KINDS = {
     "fails twice, with a good boot of its base between",
     Comparison: "comparison: measured, never a failure",
 }
-_CHECKS = (*LAWS, *LAWS_ON_REQUEST, *AGREEMENTS, *TRIALS, *COMPARISONS)
+_CHECKS = (*LAWS, *LAWS_ON_REQUEST, *AGREEMENTS, *TRIALS, *COMPARISONS, *CROSSINGS)
 
 
 class Explanation(Record, frozen=True):

@@ -36,6 +36,7 @@ def document(result: Result) -> bytes:
         counts=Counts.of(result.cases),
         kernels=page.kernels(result),
         machines=page.machines(result),
+        crossings=page.crossings(result),
         failing=[page.judged(result, case) for case in failing(result)],
         known=known(result),
         in_short=in_short,

@@ -14,6 +14,7 @@ from pathlib import Path
 from junitparser import Error, Failure, Skipped
 from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 
+from ccsight.checks import CROSSINGS
 from ccsight.evidence.cases import Case, Finding
 from ccsight.evidence.views import slug
 from ccsight.report.model import Result
@@ -52,7 +53,10 @@ def document(result: Result) -> bytes:
 
 
 def _test(result: Result, machine: str, case: Case, seconds: float) -> TestCase:
-    kernels = " → ".join(dict.fromkeys(result.cell(cell).kernel for cell in case.cells))
+    cells = [result.cell(cell) for cell in case.cells]
+    kernels = " → ".join(dict.fromkeys(cell.kernel for cell in cells))
+    if case.check in CROSSINGS:
+        kernels = f"{cells[0].title} → {cells[1].kernel}"
     test = TestCase(
         name=printable(f"{case.check} {title(case.check)} [{kernels}]"),
         classname=f"ccsight.{slug(machine)}",

@@ -10,8 +10,10 @@ from ccsight.evidence.views import Cell
 from ccsight.kvm.vmms import VMMS, Outcome
 from ccsight.report.model import Result
 
-#: The checks whose cases are about VMs that move: from the old kernel to the new one, and back.
+#: The checks whose cases are about VMs that move: from the old kernel to the new one, back, ...
 UPGRADE, ROLL_BACK = "CR-007", "CR-008"
+#: ... and from one machine to another, which have a place of their own.
+ACROSS = "CR-020"
 _TONES = {
     Outcome.REFUSED: "bad",
     Outcome.LOSSY: "bad",
@@ -23,11 +25,21 @@ _NAMES = [vmm.name for vmm in VMMS]
 
 @dataclass(frozen=True)
 class Journey:
-    """One way between two kernels of a machine: how VMs were launched, and what becomes of them."""
+    """One way between two cells: how VMs were launched, and what becomes of them.
+
+    ``source`` and ``destination`` are what people call the kernels; ``machines`` has those of both.
+    """
 
     source: str
     destination: str
     moved: Moved
+    machines: tuple[str, str]
+
+    @property
+    def way(self) -> str:
+        """From where it goes to where, in words: kernels, and machines where those are two."""
+        one, other = (f"{machine}  " if len(set(self.machines)) > 1 else "" for machine in self.machines)
+        return f"{one}{self.source} → {other}{self.destination}"
 
     @property
     def how(self) -> str:
@@ -41,32 +53,48 @@ class Journey:
 
 
 def boots(cells: Sequence[Cell], cases: Iterable[PlannedCase]) -> int:
-    """Return how many boots a plan takes: a cell is booted again for VMs of kernels behind its own."""
-    return len(cells) + len({case.cells[0] for case in cases if case.check == ROLL_BACK})
+    """Return how many boots a plan takes: a cell is booted again for VMs that were not there yet.
+
+    Those of kernels behind its own, and of other machines; the last cell waits for all of them.
+    """
+    found = tuple(cases)
+    again = {case.cells[0] for case in found if case.check == ROLL_BACK}
+    again |= {case.cells[1] for case in found if case.check == ACROSS} - {cells[-1].id}
+    return len(cells) + len(again)
 
 
 def journeys(result: Result, machine: str) -> tuple[Journey, ...]:
     """Return every way between kernels on a machine on which VMs were restored, upgrades first."""
-    found: list[Journey] = []
-    for check in (UPGRADE, ROLL_BACK):
-        for case in result.cases_of(machine):
-            if case.check == check:
-                found += _journeys(result, case)
-    return tuple(found)
+    cases = result.cases_of(machine)
+    ordered = [case for check in (UPGRADE, ROLL_BACK) for case in cases if case.check == check]
+    return tuple(journey for case in ordered for journey in of_case(result, case))
+
+
+def arrivals(result: Result, machine: str = "") -> tuple[Journey, ...]:
+    """Return every way from one machine to another; to this one, where one is named."""
+    cases = result.cases_of(machine) if machine else result.cases
+    crossings = [case for case in cases if case.check == ACROSS]
+    return tuple(journey for case in crossings for journey in of_case(result, case))
+
+
+def of_case(result: Result, case: Case) -> tuple[Journey, ...]:
+    """Return the ways that a case is about; none where it was not observed, which the case says itself."""
+    return tuple(_journeys(result, case))
 
 
 def _journeys(result: Result, case: Case) -> Iterator[Journey]:
     captures = [result.captures.get(cell) for cell in case.cells]
-    labels = [result.plan.label(result.cell(cell).kernel) for cell in case.cells]
+    cells = [result.cell(cell) for cell in case.cells]
     if case.check == ROLL_BACK:
         captures.reverse()
-        labels.reverse()
+        cells.reverse()
+    labels = [result.plan.label(cell.kernel) for cell in cells]
     source, destination = captures
     if source is None or destination is None:
         return
     try:
         for moved in moves(source, destination):
-            yield Journey(labels[0], labels[1], moved)
+            yield Journey(labels[0], labels[1], moved, (cells[0].machine, cells[1].machine))
     except NotObserved:
         return  # the case says so itself
 

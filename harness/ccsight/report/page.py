@@ -11,10 +11,12 @@ from ccsight.evidence.views import Cell, Vantage, View, slug
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.kvm.meaning import describe
 from ccsight.report import cpus
+from ccsight.report.capability import capability
 from ccsight.report.drawing import Drawing, draw
 from ccsight.report.linux import LinuxRow, linux_rows
-from ccsight.report.migrations import Journey, journeys
+from ccsight.report.migrations import ACROSS, Journey, arrivals, journeys
 from ccsight.report.model import Result
+from ccsight.report.remedies import Advice, advice
 from ccsight.report.rows import Row, Shown, machine_rows
 from ccsight.report.seen import SAYS, Seen, seen
 from ccsight.report.sight import DECLARED
@@ -23,6 +25,7 @@ from ccsight.report.wording import (
     SUBJECTS,
     behaviours,
     bug_class,
+    compares_kernels,
     meaning,
     measures,
     title,
@@ -95,8 +98,18 @@ class Machine:
     by_cpu: tuple[ByCpu, ...]
     cpu_sentences: tuple[str, ...]
     journeys: tuple[Journey, ...]
+    capability: tuple[str, ...]
+    remedies: tuple[Advice, ...]
     laws: tuple[Judged, ...]
     comparisons: tuple[Judged, ...]
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """The ways between machines: what becomes of VMs on each, and the judgements."""
+
+    journeys: tuple[Journey, ...]
+    cases: tuple[Judged, ...]
 
 
 #: What a column of :class:`ByCpu` is headed by, where it is no vantage.
@@ -121,6 +134,12 @@ def kernels(result: Result) -> tuple[Kernel, ...]:
 def machines(result: Result) -> tuple[Machine, ...]:
     """Return the run's machines, in the plan's order."""
     return tuple(_machine(result, machine) for machine in result.plan.machines)
+
+
+def crossings(result: Result) -> Crossings | None:
+    """Return what becomes of VMs that go from machine to machine; None where none do."""
+    cases = tuple(judged(result, case) for case in result.cases if case.check == ACROSS)
+    return Crossings(arrivals(result), cases) if cases else None
 
 
 def judged(result: Result, case: Case) -> Judged:
@@ -161,8 +180,10 @@ def _machine(result: Result, machine: str) -> Machine:
         by_cpu=tuple(_by_cpu(result, captures)),
         cpu_sentences=_cpu_sentences(result, captures),
         journeys=journeys(result, machine),
+        capability=capability(result, machine),
+        remedies=advice(result, machine),
         laws=tuple(case for case in cases if not measures(case.case)),
-        comparisons=tuple(case for case in cases if measures(case.case)),
+        comparisons=tuple(case for case in cases if compares_kernels(case.case)),
     )
 
 

@@ -1,15 +1,14 @@
-"""What ``ccsight profile`` prints: guesses, how good they are, proofs, what a fleet has in common."""
+"""What ``ccsight profile`` prints: profiles, guesses, how good they are, proofs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from ccsight.arm64.registers import REGISTERS, base_name
-from ccsight.evidence.cases import Case, PlannedCase
+from ccsight.evidence.cases import Case, Finding, PlannedCase
 from ccsight.evidence.model import SCHEMA
 from ccsight.evidence.profile import Profile, Shown
 from ccsight.evidence.record import Hex, to_json
 from ccsight.evidence.views import Cell
-from ccsight.kvm.fleet import Common, Note, Refused
 from ccsight.kvm.guess_trial import Score
 from ccsight.kvm.guesses import Guess, Sure
 from ccsight.report.blocks import Block, Line, Page, Spans, Tone, grid, line, spans
@@ -18,7 +17,11 @@ from ccsight.report.wording import gathered
 from ccsight.status import Status, exit_code
 
 _TONES = {Sure.KNOWN: Tone.GOOD, Sure.TABLE: Tone.PLAIN, Sure.INFERRED: Tone.CAUTION, Sure.UNKNOWN: Tone.BAD}
-_QUESTIONS = {"profile-launch": "shows the profile's values", "profile-move": "moves unnoticed"}
+_QUESTIONS = {
+    "profile-launch": "shows the profile's values",
+    "profile-move": "moves unnoticed",
+    "common-launch": "shows the common values",
+}
 _GOOD = {Status.PASS: Tone.GOOD, Status.FAIL: Tone.BAD}
 
 
@@ -150,7 +153,11 @@ def plan_page(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> Page:
     order = [cell.id for cell in cells]
     moves = [tuple(map(order.index, case.cells)) for case in cases if len(case.cells) > 1]
     boots = len(cells) + len({destination for source, destination in moves if destination < source})
-    rows = [(spans(_QUESTIONS[case.check]), spans(" → ".join(case.cells))) for case in cases]
+    known = {cell.id: cell for cell in cells}
+    rows = [
+        (spans(_machine(case, known)), spans(_QUESTIONS[case.check]), spans(_kernels(case, known)))
+        for case in cases
+    ]
     return (line(f"would take {boots} boots", ("  (nothing was looked up or fetched)", Tone.DIM)), grid(rows))
 
 
@@ -159,65 +166,45 @@ def plan_document(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> bytes:
     return to_json({"schema": SCHEMA, "cells": list(cells), "cases": list(cases)})
 
 
-def proof_page(cases: Sequence[Case]) -> Page:
-    """Return the answers to the questions about a profile, each with what speaks against it."""
+def answers(cases: Sequence[Case], cells: Sequence[Cell] = ()) -> Page:
+    """Return the answers to the questions about a profile, by machine, each with what speaks against it."""
+    known = {cell.id: cell for cell in cells}
     page: list[Block] = []
-    for case in cases:
-        tone = _GOOD.get(case.status, Tone.CAUTION)
-        outcome = f"  {case.outcome}" if case.outcome else ""
-        said = f"{_QUESTIONS[case.check]}{outcome}  {' → '.join(case.cells)}"
-        page.append(line((f"{case.status:<5}", tone), f" {said}"))
-        page += [line((f"      {case.reason}", Tone.DIM))] if case.reason else []
-        rows = [
-            (spans(finding.subject), spans((finding.where, Tone.DIM)), spans(finding.said))
-            for finding in gathered(case.findings)
-        ]
-        page += [grid(rows, indent=6)] if rows else []
+    for machine, group in groupby(cases, key=lambda case: _machine(case, known)):
+        page += [Line()] if page else []
+        page += [line((machine, Tone.STRONG))] if machine else []
+        for case in group:
+            page += _answer(case, known)
     return tuple(page)
+
+
+def _machine(case: Case | PlannedCase, known: Mapping[str, Cell]) -> str:
+    return " → ".join(dict.fromkeys(known[cell].machine for cell in case.cells if cell in known))
+
+
+def _answer(case: Case, known: Mapping[str, Cell]) -> Iterator[Block]:
+    tone = _GOOD.get(case.status, Tone.CAUTION)
+    outcome = f"  {case.outcome}" if case.outcome else ""
+    said = f"{_QUESTIONS[case.check]}{outcome}  {_kernels(case, known)}"
+    yield line((f"{case.status:<5}", tone), f" {said}")
+    if case.reason:
+        yield line((f"      {case.reason}", Tone.DIM))
+    rows = [_finding(finding) for finding in gathered(case.findings)]
+    if rows:
+        yield grid(rows, indent=6, fixed=0)
+
+
+def _kernels(case: Case | PlannedCase, known: Mapping[str, Cell]) -> str:
+    return " → ".join(known[cell].kernel if cell in known else cell for cell in case.cells)
+
+
+def _finding(finding: Finding) -> tuple[Spans, ...]:
+    """Return a finding as one text: what it is about may be longer than a line."""
+    where = (f"  ({finding.where})", Tone.DIM)
+    return (spans(f"{finding.subject}: {finding.said}", *([where] if finding.where else [])),)
 
 
 def proof_document(cases: Sequence[Case]) -> bytes:
     """Return the same as JSON."""
     code = exit_code(case.status for case in cases)
     return to_json({"schema": SCHEMA, "cases": list(cases), "exit_code": int(code)})
-
-
-def common_page(common: Common, refused: Mapping[str, Sequence[Refused]], native: Mapping[str, int]) -> Page:
-    """Return what a fleet has in common, why it is no more, and which machine takes it with which kernels."""
-    shown = common.shown
-    values = [(spans(name), spans(f"{value:#x}")) for name, value in shown.readings().items()]
-    values.append((spans("ID_AA64MMFR2_EL1.CCIDX"), spans(f"{shown.ccidx:#x}")))
-    page: list[Block] = [grid(values)]
-    if common.notes:
-        page += [Line(), line(("not the same everywhere", Tone.STRONG)), grid(map(_note_row, common.notes))]
-    page += [Line(), grid([_taken(name, refused[name], native[name]) for name in refused], fixed=1)]
-    for name, rows in refused.items():
-        for each in rows:
-            page.append(line((f"  {name} refuses {each.reading}: {each.why} ({each.source})", Tone.BAD)))
-    return tuple(page)
-
-
-def _note_row(note: Note) -> tuple[Spans, ...]:
-    return spans(note.place), spans(note.chosen), spans(note.why), spans((note.source, Tone.DIM))
-
-
-def _taken(name: str, refused: Sequence[Refused], native: int) -> tuple[Spans, ...]:
-    new = "refused since v6.11" if refused else "taken since v6.11"
-    old = f"up to v6.2 {native} values are not its own" if native else "its own up to v6.2"
-    return (
-        spans((name, Tone.STRONG)),
-        spans((new, Tone.BAD if refused else Tone.GOOD)),
-        spans((old, Tone.CAUTION if native else Tone.GOOD)),
-    )
-
-
-def common_document(
-    common: Common, refused: Mapping[str, Sequence[Refused]], native: Mapping[str, int]
-) -> bytes:
-    """Return the same as JSON."""
-    values = {**common.shown.readings(), "ID_AA64MMFR2_EL1.CCIDX": Hex(common.shown.ccidx)}
-    machines = {
-        name: {"refused": list(rows), "not_its_own_up_to_v6_2": native[name]}
-        for name, rows in refused.items()
-    }
-    return to_json({"schema": SCHEMA, "registers": values, "notes": list(common.notes), "machines": machines})

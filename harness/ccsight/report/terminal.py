@@ -10,11 +10,12 @@ from ccsight.evidence.model import Capture
 from ccsight.evidence.run import Plan
 from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import observed
-from ccsight.kvm.vmms import VMMS
 from ccsight.report import console, cpus
 from ccsight.report.blocks import Block, Flow, Grid, Line, Page, Span, Spans, Tone, grid, line, spans
+from ccsight.report.crossings import crossings
+from ccsight.report.journeys import journeys
 from ccsight.report.linux import linux_rows, lscpu_texts
-from ccsight.report.migrations import boots, journeys
+from ccsight.report.migrations import boots
 from ccsight.report.model import Result
 from ccsight.report.rows import Row, Shown, machine_rows
 from ccsight.report.wording import (
@@ -24,12 +25,12 @@ from ccsight.report.wording import (
     Known,
     behaviours,
     bug_class,
+    compares_kernels,
     failing,
     gathered,
     in_order,
     known,
     meaning,
-    measures,
     same_code,
     title,
     unexplained,
@@ -68,6 +69,7 @@ def render(result: Result, *, verbose: bool = False) -> Page:
         page += [*_failed(result, case), Line()]
     for machine in result.plan.machines:
         page += [*_machine(result, machine, verbose), Line()]
+    page += crossings(result)
     page += _known(result)
     page += _footer(result)
     return tuple(page)
@@ -147,28 +149,10 @@ def _machine(result: Result, machine: str, verbose: bool) -> Iterator[Block]:
         yield from _linux(present)
         yield from _lscpu(present) if verbose else ()
     if len(present) == len(seen):
-        cases = in_order(case for case in result.cases_of(machine) if measures(case))
+        cases = in_order(case for case in result.cases_of(machine) if compares_kernels(case))
         measured = _comparisons(cases, _named(present))
         yield from (Line(), measured) if measured.rows else ()
-        yield from _journeys(result, machine)
-
-
-def _journeys(result: Result, machine: str) -> Iterator[Block]:
-    """Yield what becomes of VMs that move between kernels, with each VMM."""
-    found = journeys(result, machine)
-    if not found:
-        return
-    rows = [(spans(("VMs that move", Tone.DIM)), spans(""), *(spans((vmm.name, Tone.DIM)) for vmm in VMMS))]
-    for journey in found:
-        rows.append(
-            (
-                spans(f"{journey.source} → {journey.destination}"),
-                spans(journey.how),
-                *(spans((outcome.upper(), Tone[tone.upper()])) for outcome, _, tone in journey.cells),
-            )
-        )
-    yield Line()
-    yield grid(rows, fixed=2)
+        yield from journeys(result, machine)
 
 
 def _lost(what: str, failure: Failure) -> Iterator[Block]:

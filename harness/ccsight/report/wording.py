@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from ccsight.arm64.registers import in_short
-from ccsight.checks import AGREEMENTS, RULES, named
+from ccsight.checks import AGREEMENTS, CROSSINGS, RULES, named
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import Case, Finding
 from ccsight.evidence.model import Capture
@@ -14,7 +14,7 @@ from ccsight.evidence.run import Plan, PlannedKernel
 from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.report import migrations
-from ccsight.report.migrations import ROLL_BACK, UPGRADE
+from ccsight.report.migrations import ACROSS, ROLL_BACK, UPGRADE
 from ccsight.report.model import Result
 from ccsight.status import Status
 
@@ -25,6 +25,7 @@ SUBJECTS = {
     ROLL_BACK: "roll-back",
     "CR-014": "saved state",
     "CR-015": "CCIDX",
+    ACROSS: "across",
 }
 #: Outcome words that ask for nothing.
 QUIET = frozenset({"same", "transparent"})
@@ -59,6 +60,8 @@ def bug_class(check: str) -> str:
 def where(result: Result, case: Case) -> str:
     """Return a case's machine and kernels: ``emulated:max, deb:6.1 → deb:6.12``."""
     cells = [result.cell(cell) for cell in case.cells]
+    if case.check in CROSSINGS:
+        return " → ".join(f"{cell.machine}, {cell.kernel}" for cell in cells)
     machines = dict.fromkeys(cell.machine for cell in cells)
     kernels = dict.fromkeys(cell.kernel for cell in cells)
     return f"{' and '.join(machines)}, {' → '.join(kernels)}"
@@ -75,11 +78,16 @@ def measures(case: Case) -> bool:
     return len(case.cells) > 1 and case.check not in AGREEMENTS | RULES
 
 
+def compares_kernels(case: Case) -> bool:
+    """Tell whether a case is a comparison of one machine's kernels: one of machines has its own place."""
+    return measures(case) and case.check not in CROSSINGS
+
+
 def meaning(case: Case) -> tuple[str, ...]:
     """Return what a comparison found, in sentences."""
     if case.status is not Status.DONE:
         return (case.reason or "nothing was observed",)
-    if case.check in (UPGRADE, ROLL_BACK):
+    if case.check in (UPGRADE, ROLL_BACK, ACROSS):
         return migrations.sentences(case.findings)
     if case.check == "CR-009":
         said = tuple(finding.said for finding in case.findings if finding.subject == "guest")

@@ -13,7 +13,7 @@ from ccsight.probes.stream import parse
 #: The parts that are at work here. What the others export is never called.
 PARTS = ("commands.c", "script.c", "step.c", "files.c", "errors.c")
 _STEPS = """
-vm 0 2, pin 1, unpin, get 0 1, drop 0, vcpu 0, get 0 9, run 0 0 0x1, gic 0, check 0 1, cap 0 1 0x2,
+vm 0 2, pin 1, unpin, get 0 1, drop 0, vcpu 0, get 0 9, run 0 0 0x1, gic 0, pmu 0, check 0 1, cap 0 1 0x2,
 vcpucap 0 1 1 0x2, save 0 file, restore 0 2 file
 """
 WORDS = st.sampled_from([step.strip() for step in _STEPS.split(",")])
@@ -66,7 +66,7 @@ def test_scripts_of_any_bytes_are_survived(say, lines, rest):
 
 @pytest.mark.parametrize(
     "step",
-    ["save 0 file", "restore 0 0 file", "gic 0", "check 0 1", "cap 0 1 0x0", "vcpucap 0 0 1 0x0"],
+    ["save 0 file", "restore 0 0 file", "gic 0", "pmu 0", "check 0 1", "cap 0 1 0x0", "vcpucap 0 0 1 0x0"],
 )
 def test_what_is_done_with_a_vm_needs_one(say, step):
     done = say("script", "SCRIPT", script=f"{step}\nvm 0 1\n".encode())

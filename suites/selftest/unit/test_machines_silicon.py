@@ -267,10 +267,12 @@ def test_the_suites_take_the_users_rows(file, monkeypatch):
         rules=False,
         native_cap=0,
         no_migrate=True,
+        across=False,
+        pmu=False,
     )
     with pytest.raises(KeyboardInterrupt):
         suite._start(options)
-    assert asked[0].again[-3:-1] == ("--silicon", str(file))
+    assert asked[0].again[-3:] == ("--silicon", str(file), "--no-migrate")
     assert "pair" in asked[0].table.machines
 
 

@@ -135,10 +135,10 @@ def test_a_raised_idc_shows():
     assert {finding.subject for finding in case.findings} == {"CTR_EL0.IDC"}
 
 
-def state(*outcomes, strategy=PROFILED):
+def state(*outcomes, strategy=PROFILED, cpu=None):
     names = [vmm.name for vmm in VMMS]
     said = {name: (outcome, "CLIDR_EL1") for name, outcome in zip(names, outcomes, strict=False)}
-    return Moved(strategy, None, said, (Finding(subject="CLIDR_EL1", said="refused"),))
+    return Moved(strategy, cpu, said, (Finding(subject="CLIDR_EL1", said="refused"),), ())
 
 
 ALL_WELL = (Outcome.TRANSPARENT,) * len(VMMS)
@@ -156,6 +156,13 @@ def test_one_vmm_that_fails_is_a_fail(worst):
     assert case.findings[0].said == f"{worst}: CLIDR_EL1"
     assert moved("a", "b", [state(worst, *ALL_WELL[1:])], [LAST]).status is Status.PASS
     assert moved("a", "b", [state(worst, *ALL_WELL[1:])], [FIRST]).status is Status.FAIL
+
+
+def test_a_vm_that_left_for_another_kind_of_cpu_is_no_answer():
+    """It stands first where that CPU has a lower number."""
+    elsewhere = state(Outcome.REFUSED, *ALL_WELL[1:], cpu=0)
+    assert moved("a", "b", [elsewhere, state(*ALL_WELL)]).status is Status.PASS
+    assert moved("a", "b", [elsewhere]).status is Status.MISS
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_pages(capsys, monkeypatch):
         launched("cell", core(graviton3()), [], "normalised"),
         moved("a", "b", [state(Outcome.REFUSED, *ALL_WELL[1:])]),
     ]
-    console.output().print(report.proof_page(cases))
+    console.output().print(report.answers(cases))
     seen = guess(Seen(midr=0x411FD401))
     console.output().print(report.guesses({"mine": seen}))
     console.output().print(report.summary(graviton3()))
@@ -230,3 +230,47 @@ def test_our_own_fault_is_an_error():
     assert (case.status, "the stream is malformed" in case.reason) == (Status.ERROR, True)
     with pytest.raises(ProbeError):
         profiles.need(Broken(Plan), Plan.cells[0])
+
+
+def _run_of(*captures):
+    """Return a run in which these were captured, and nothing else."""
+
+    class Plan:
+        machines = tuple(dict.fromkeys(each.cell.machine for each in captures))
+        cells = tuple(each.cell for each in captures)
+
+    class Captured(_Empty):
+        def capture(self, cell):
+            return next(each for each in captures if each.cell == cell)
+
+    return Captured(Plan)
+
+
+def test_a_machine_of_another_core_costs_the_others_nothing(capsys):
+    """It is refused with its MIDR_EL1, behind the answers on the machines that fit."""
+    profile = recorded("neoverse-n1")
+    own = capture("neoverse-n1", "6.1")
+    mine, other = replace(own, saved=(saved(core(profile)),)), capture("neoverse-v1", "6.1")
+    run, proof = _run_of(mine, other), profiles.Proof(profile)
+    assert [case.status for case in profiles.prove(run, proof)] == ["PASS"]
+    ((machine, error),) = profiles.strangers(run, proof).items()
+    assert (machine, "MIDR_EL1 0x411fd402" in error.evidence) == ("emulated:neoverse-v1", True)
+    with pytest.raises(UsageError, match="another core"):
+        profiles.prove(_run_of(other), proof)
+    console.output().print(report.answers(profiles.prove(run, proof), run.plan.cells))
+    page = capsys.readouterr().out
+    assert page == "emulated:neoverse-n1\nPASS  shows the profile's values  deb:6.1\n"
+
+
+def test_answers_stand_by_machine(file, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    machines = [Cell(machine=f"emulated:neoverse-n1,cpus={n}", kernel=k) for n in (2, 4) for k in "ab"]
+    (a, b, c, d), worst = (cell.id for cell in machines), state(Outcome.REFUSED, *ALL_WELL[1:])
+    cases = [moved(a, b, [worst]), moved(b, a, [worst]), moved(c, d, [state(*ALL_WELL)])]
+    console.output().print(report.answers(cases, machines))
+    page = capsys.readouterr().out.splitlines()
+    assert page[0] == "emulated:neoverse-n1,cpus=2"
+    assert page[1] == "FAIL  moves unnoticed  refused  a → b"
+    at = page.index("emulated:neoverse-n1,cpus=4")
+    assert page[at - 1 : at + 2] == ["", page[at], "PASS  moves unnoticed  transparent  a → b"]
+    assert max(map(len, page)) <= 80

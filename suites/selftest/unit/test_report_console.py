@@ -52,6 +52,16 @@ def test_board_off_a_terminal_is_a_line_a_cell(capsys):
     ]
 
 
+def test_a_cell_that_nobody_knew_of_at_first_counts(capsys):
+    again = f"{CELLS[0]}, VMs arrive"
+    with console.board(CELLS) as board:
+        board.stage(again, "waiting")
+        for cell in (*CELLS, again):
+            board.done(cell, "captured", 2.91)
+    heads = [line.partition(" ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert heads == ["[1/3]", "[2/3]", "[3/3]"]
+
+
 def test_board_on_a_terminal_is_live(monkeypatch):
     controller, terminal = pty.openpty()
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -11,7 +11,7 @@ from workbench import Bench, planned
 from ccsight.campaign.compare import SET_UP_SECONDS
 from ccsight.checks import AGREEMENTS, COMPARISONS, CROSSINGS, LAWS, LAWS_ON_REQUEST, RULES, TRIALS
 from ccsight.evidence.cases import Case
-from ccsight.evidence.run import Depth
+from ccsight.evidence.plan import Depth
 from ccsight.evidence.views import Cell
 from ccsight.status import Status
 

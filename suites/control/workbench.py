@@ -14,7 +14,8 @@ from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.model import Capture
-from ccsight.evidence.run import Depth, Run
+from ccsight.evidence.plan import Depth
+from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.machines import silicon
 from ccsight.store import locked, write_atomically

@@ -10,7 +10,8 @@ from ccsight.campaign.execute import execute
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison
 from ccsight.deadline import Deadline
 from ccsight.errors import EvidenceError, Interrupted, UsageError
-from ccsight.evidence.run import USUAL, Depth, Plan, PlannedKernel, Run, find_run
+from ccsight.evidence.plan import USUAL, Depth, Plan, PlannedKernel
+from ccsight.evidence.run import Run, find_run
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.model import Kernel
 from ccsight.machines import registry

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
-from ccsight.evidence.run import Depth
+from ccsight.evidence.plan import Depth
 from ccsight.evidence.views import FUZZ_MOST, FUZZ_VALUES
 
 

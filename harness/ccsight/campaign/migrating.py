@@ -2,7 +2,8 @@
 
 from ccsight.campaign.programs import Moves
 from ccsight.evidence.model import Capture, Cpu
-from ccsight.evidence.run import Plan, Run
+from ccsight.evidence.plan import Plan
+from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.kvm.chosen import chosen, shown_to
 from ccsight.probes.identity import Identity

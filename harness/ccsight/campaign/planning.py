@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, pairwise, permutations
 
-import msgspec
-
+from ccsight import __version__
 from ccsight.checks import AGREEMENTS, COMPARISONS, CROSSINGS, LAWS, LAWS_ON_REQUEST, RULES, TRIALS
 from ccsight.checks.registry import Comparison, Law
 from ccsight.evidence.cases import PlannedCase
-from ccsight.evidence.run import USUAL, Depth, Plan, PlannedKernel, new_run_id, plan
+from ccsight.evidence.model import SCHEMA
+from ccsight.evidence.plan import USUAL, Depth, Plan, PlannedKernel, new_run_id, now
 from ccsight.evidence.views import Cell
 from ccsight.kernels import spec as kernel_specs
 from ccsight.machines.registry import parse
@@ -112,12 +112,16 @@ def plan_comparison(
     ``silicon`` is the text of the user's silicon table.
     """
     specs = [kernel.spec for kernel in kernels]
-    promised = plan(
-        run_id=new_run_id(),
+    return Plan(
+        schema=SCHEMA,
+        id=new_run_id(),
+        created=now(),
+        ccsight=__version__,
         argv=argv,
         kernels=tuple(kernels),
         machines=tuple(dict.fromkeys(machines)),
         cells=cells_of(specs, machines),
         cases=cases_of(specs, machines, depth),
+        silicon=silicon,
+        depth=depth,
     )
-    return msgspec.structs.replace(promised, silicon=silicon, depth=depth)

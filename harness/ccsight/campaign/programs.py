@@ -13,7 +13,7 @@ from ccsight.errors import CcsightError, HostLost, NoKvm, ProbeError
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.migrations import AS_LAUNCHED, NATIVE_CAP, PROFILED, Way
 from ccsight.evidence.model import Told
-from ccsight.evidence.run import Depth
+from ccsight.evidence.plan import Depth
 from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.kvm.chosen import carried_over, shown_to

@@ -14,9 +14,10 @@ from ccsight.checks.shared_values import LAUNCH, MOVE, crossed
 from ccsight.errors import InfraError, ProbeError, UsageError
 from ccsight.evidence.cases import Case, PlannedCase, unjudged
 from ccsight.evidence.model import Capture
+from ccsight.evidence.plan import MOVES, Depth
 from ccsight.evidence.profile import CoreProfile, Profile, Shown
 from ccsight.evidence.record import Hex
-from ccsight.evidence.run import MOVES, Depth, Run
+from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.fleet import Host

@@ -18,7 +18,8 @@ from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.run import USUAL, Run, find_run
+from ccsight.evidence.plan import USUAL
+from ccsight.evidence.run import Run, find_run
 from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.machines import silicon

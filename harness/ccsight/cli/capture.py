@@ -4,7 +4,7 @@ import click
 
 from ccsight.campaign import depths
 from ccsight.cli.orders import Order, on_usual, takes_order
-from ccsight.evidence.run import USUAL
+from ccsight.evidence.plan import USUAL
 
 
 @click.command()

@@ -7,7 +7,7 @@ from ccsight.campaign.depths import DEPTH_OPTIONS
 from ccsight.campaign.planning import DEFAULT_KERNELS
 from ccsight.cli.orders import Order, on_usual, takes_order
 from ccsight.errors import UsageError
-from ccsight.evidence.run import USUAL
+from ccsight.evidence.plan import USUAL
 
 
 @click.command()

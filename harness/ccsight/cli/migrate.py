@@ -6,7 +6,7 @@ from ccsight.campaign import depths
 from ccsight.campaign.planning import DEFAULT_KERNELS
 from ccsight.cli.orders import Order, on_usual, takes_order
 from ccsight.errors import UsageError
-from ccsight.evidence.run import MOVES
+from ccsight.evidence.plan import MOVES
 
 
 @click.command()

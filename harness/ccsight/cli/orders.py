@@ -13,7 +13,7 @@ from ccsight.campaign import depths
 from ccsight.campaign.depths import DepthOption
 from ccsight.campaign.planning import DEFAULT_MACHINES
 from ccsight.cli.options import json_option, out_option, silicon_option, verbose_option
-from ccsight.evidence.run import Depth
+from ccsight.evidence.plan import Depth
 
 if TYPE_CHECKING:
     from ccsight.campaign.compare import Request

@@ -9,7 +9,7 @@ import click
 from ccsight.cli.orders import Order, on_machines, takes_order
 from ccsight.cli.profile_shared import LAST, file_option, read, write
 from ccsight.errors import UsageError
-from ccsight.evidence.run import MOVES
+from ccsight.evidence.plan import MOVES
 
 if TYPE_CHECKING:
     from ccsight.campaign.compare import Request

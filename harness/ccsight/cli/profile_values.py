@@ -17,7 +17,7 @@ from ccsight.cli.profile_shared import (
     write,
 )
 from ccsight.errors import UsageError
-from ccsight.evidence.run import VALUES
+from ccsight.evidence.plan import VALUES
 
 if TYPE_CHECKING:
     from ccsight.machines.silicon import Table

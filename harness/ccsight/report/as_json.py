@@ -23,8 +23,8 @@ from ccsight.evidence.cases import Case, Finding, PlannedCase
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.linux import LinuxGuest
 from ccsight.evidence.model import SCHEMA, Capture, KernelFacts, MachineFacts
+from ccsight.evidence.plan import PlannedKernel
 from ccsight.evidence.record import Hex, Record, to_json
-from ccsight.evidence.run import PlannedKernel
 from ccsight.evidence.views import CARRIED, Cell, Vantage, View, Write
 from ccsight.kvm.behaviour import observed
 from ccsight.kvm.meaning import caches

@@ -11,7 +11,8 @@ from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture
-from ccsight.evidence.run import Plan, Run
+from ccsight.evidence.plan import Plan
+from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.status import Status, summarise
 

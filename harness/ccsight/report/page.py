@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ccsight.evidence.cases import Case
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture
-from ccsight.evidence.run import PlannedKernel
+from ccsight.evidence.plan import PlannedKernel
 from ccsight.evidence.views import Cell, Vantage, View, slug
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.kvm.meaning import describe

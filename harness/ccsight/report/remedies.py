@@ -9,7 +9,7 @@ from ccsight.checks.registry import NotObserved
 from ccsight.checks.remedies import Remedy, remedies
 from ccsight.evidence.cases import Case
 from ccsight.evidence.migrations import NATIVE_CAP, PROFILED
-from ccsight.evidence.run import Plan
+from ccsight.evidence.plan import Plan
 from ccsight.kvm.vmms import Outcome
 from ccsight.report.migrations import ROLL_BACK
 from ccsight.report.model import Result

@@ -7,7 +7,7 @@ from ccsight.arm64.registers import in_short
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture
-from ccsight.evidence.run import Plan
+from ccsight.evidence.plan import Plan
 from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import observed
 from ccsight.report import console, cpus

@@ -10,7 +10,7 @@ from ccsight.checks import AGREEMENTS, CROSSINGS, RULES, named
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import Case, Finding
 from ccsight.evidence.model import Capture
-from ccsight.evidence.run import Plan, PlannedKernel
+from ccsight.evidence.plan import Plan, PlannedKernel
 from ccsight.evidence.views import Cell
 from ccsight.kvm.behaviour import Behaviour, observed
 from ccsight.report import migrations

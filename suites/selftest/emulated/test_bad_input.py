@@ -13,7 +13,8 @@ from ccsight.campaign.programs import PROGRAMS, Asked, Program
 from ccsight.campaign.tasks import complete
 from ccsight.deadline import Deadline
 from ccsight.evidence.model import Told
-from ccsight.evidence.run import Depth, Run
+from ccsight.evidence.plan import Depth
+from ccsight.evidence.run import Run
 from ccsight.machines import silicon
 from ccsight.paths import data_dir
 from ccsight.probes import build

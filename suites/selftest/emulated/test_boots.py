@@ -12,7 +12,8 @@ from ccsight.campaign.cell import CellTask, capture_cell
 from ccsight.campaign.planning import plan_comparison
 from ccsight.deadline import Deadline
 from ccsight.evidence.boots import End
-from ccsight.evidence.run import PlannedKernel, Run
+from ccsight.evidence.plan import PlannedKernel
+from ccsight.evidence.run import Run
 from ccsight.kernels.spec import resolve
 from ccsight.machines import registry
 from ccsight.machines.emulated import EmulatedMachine

@@ -10,8 +10,8 @@ from ccsight.checks import COMPARISONS, LAWS
 from ccsight.checks.verdict import judged
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import Capture, Package
-from ccsight.evidence.run import Plan, PlannedKernel, plan
+from ccsight.evidence.model import SCHEMA, Capture, Package
+from ccsight.evidence.plan import Plan, PlannedKernel
 from ccsight.evidence.views import Cell, Vantage
 from ccsight.report.model import Result
 from ccsight.status import Status
@@ -97,8 +97,11 @@ def _plan(
         )
         for kernel in specs
     )
-    return plan(
-        run_id="2026-11-22-081201-7f3a",
+    return Plan(
+        schema=SCHEMA,
+        id="2026-11-22-081201-7f3a",
+        created="2026-11-22T08:12:01Z",
+        ccsight="0.1.0",
         argv=("ccsight", "compare" if len(specs) > 1 else "capture", *specs),
         kernels=kernels,
         machines=machines,

@@ -14,8 +14,9 @@ from ccsight.campaign.planning import plan_comparison
 from ccsight.errors import HostLost, ToolMissing, WrongKernel
 from ccsight.evidence.boots import End
 from ccsight.evidence.failure import Failure
+from ccsight.evidence.plan import PlannedKernel
 from ccsight.evidence.record import to_json
-from ccsight.evidence.run import PlannedKernel, Run
+from ccsight.evidence.run import Run
 from ccsight.report.model import Result
 from ccsight.status import Status
 

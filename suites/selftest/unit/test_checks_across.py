@@ -15,7 +15,8 @@ from ccsight.checks.migration import moves
 from ccsight.checks.verdict import judged
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.run import MOVES, USUAL, PlannedKernel, Run
+from ccsight.evidence.plan import MOVES, USUAL, PlannedKernel
+from ccsight.evidence.run import Run
 from ccsight.report.migrations import boots
 from ccsight.status import Status
 

@@ -10,8 +10,8 @@ from ccsight.checks import LAWS, LAWS_ON_REQUEST, judge
 from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.linux import CLIDR, OVERRIDE, SYSFS, Domain, Leaf
 from ccsight.evidence.model import Capture
+from ccsight.evidence.plan import Depth
 from ccsight.evidence.record import Hex, from_json, to_json
-from ccsight.evidence.run import Depth
 from ccsight.report import as_json, console, html, terminal
 from ccsight.report.linux import linux_rows
 from ccsight.status import Status

@@ -16,8 +16,9 @@ from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture
+from ccsight.evidence.plan import Plan, PlannedKernel
 from ccsight.evidence.record import Hex, from_json, to_json
-from ccsight.evidence.run import Plan, PlannedKernel, Run, find_run
+from ccsight.evidence.run import Run, find_run
 from ccsight.evidence.views import Reading, View, slug
 from ccsight.report.model import Result
 from ccsight.status import Status

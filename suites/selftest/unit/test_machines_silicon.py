@@ -11,8 +11,8 @@ from ccsight.campaign import compare, suite
 from ccsight.campaign.planning import plan_comparison
 from ccsight.cli import run
 from ccsight.errors import UsageError
+from ccsight.evidence.plan import Plan
 from ccsight.evidence.record import from_json, to_json
-from ccsight.evidence.run import Plan
 from ccsight.machines import silicon_rows
 from ccsight.machines.registry import machine, on_silicon, parse
 from ccsight.machines.silicon import load, shipped, table

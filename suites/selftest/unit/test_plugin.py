@@ -10,8 +10,9 @@ from recorded import MODELS, SERIES, capture
 
 from ccsight.campaign.planning import plan_comparison
 from ccsight.checks import COMPARISONS, LAWS
+from ccsight.evidence.plan import PlannedKernel
 from ccsight.evidence.record import to_json
-from ccsight.evidence.run import PlannedKernel, Run
+from ccsight.evidence.run import Run
 
 TOP = Path(__file__).parents[3]
 CHECKS = [

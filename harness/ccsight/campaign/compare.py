@@ -41,7 +41,7 @@ class Request:
     depth: Depth = USUAL
 
 
-def _checked(request: Request) -> list[Machine]:
+def checked(request: Request) -> list[Machine]:
     """Return the machines asked for. Raises UsageError for what can be known to be wrong without any work."""
     if len(set(request.kernels)) < len(request.kernels):
         raise UsageError(
@@ -57,7 +57,7 @@ def _checked(request: Request) -> list[Machine]:
 
 def show_plan(request: Request, *, as_json: bool) -> int:
     """Print what the request would do, and do nothing. Returns the exit status."""
-    _checked(request)
+    checked(request)
     cells = cells_of(request.kernels, request.machines)
     cases = cases_of(request.kernels, request.machines, request.depth)
     if as_json:
@@ -73,7 +73,7 @@ def start(results: Path, request: Request) -> tuple[Run, Mapping[str, Kernel]]:
     Machines and kernels are looked up first, so that a wrong one costs nothing.
     """
     deadline = Deadline(SET_UP_SECONDS)
-    machines = _checked(request)
+    machines = checked(request)
     for machine in machines:
         machine.prepare(deadline, console.narrate)
     kernels = [kernel_specs.resolve(kernel, deadline, console.narrate) for kernel in request.kernels]

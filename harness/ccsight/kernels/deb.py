@@ -21,11 +21,10 @@ from ccsight.paths import cache_dir
 from ccsight.specs import Spec
 from ccsight.store import entry
 from ccsight.toolbox import packages, tools
+from ccsight.toolbox.listing import FRESH
 
 _IMAGES = ("boot/vmlinu[zx]-*", "boot/Image*", "usr/lib/modules/*/vmlinuz", "lib/modules/*/vmlinuz")
 _MODULES = ("lib/modules/*/kernel", "usr/lib/modules/*/kernel")
-#: Lists younger than this are not fetched again for something that they lack.
-_FRESH = 600.0
 
 
 def resolve(spec: Spec, deadline: Deadline, report: tools.Report) -> Kernel:
@@ -70,7 +69,7 @@ def _gone(known: Index, row: Row, deadline: Deadline, report: tools.Report) -> b
     try:
         _unpacked(known, row, deadline, report)
     except packages.PackageGone:
-        if known.made < time.time() - _FRESH:
+        if known.made < time.time() - FRESH:
             raise
         LISTING.forget(row, deadline)
         return True
@@ -133,7 +132,7 @@ def _kept(spec: Spec) -> Path | None:
 
 def _newer(known: Index, unknown: UsageError, deadline: Deadline, report: tools.Report) -> Index:
     """Read the lists again for something that they lack, unless they are fresh or out of reach."""
-    if known.made > time.time() - _FRESH:
+    if known.made > time.time() - FRESH:
         raise unknown
     try:
         return LISTING.refresh(known.made, deadline, report)

@@ -22,12 +22,11 @@ from ccsight.paths import cache_dir
 from ccsight.specs import Spec
 from ccsight.store import explain, locked, write_atomically
 from ccsight.toolbox import source_packages, tools
+from ccsight.toolbox.listing import FRESH
 from ccsight.toolbox.packages import PackageGone
 from ccsight.toolbox.source_packages import LISTING, Index, SourcePackage
 
 _SERIES = re.compile(r"\d+\.\d+")
-#: Lists younger than this are not fetched again for something that they lack.
-_FRESH = 600.0
 #: Not imported: packaging, which changes with every revision though the code may not, and quilt's notes.
 _NOT_SOURCE = ("debian", ".pc")
 
@@ -85,7 +84,7 @@ def _newest(known: Index, spec: Spec, deadline: Deadline, report: tools.Report) 
                     report(f"using {row.version}: the archive lists {newest}, but does not have the files")
                 return _source(imported, passed, deadline)
         except PackageGone:
-            if known.made < time.time() - _FRESH:
+            if known.made < time.time() - FRESH:
                 raise
             LISTING.forget(row, deadline)
         passed.append(row)
@@ -124,7 +123,7 @@ def _others(known: Index, series: str, passed: Sequence[SourcePackage]) -> str:
 
 def _newer(known: Index, spec: Spec, deadline: Deadline, report: tools.Report) -> Index:
     """Read the lists again for something that they lack, unless they are fresh or out of reach."""
-    if known.made > time.time() - _FRESH:
+    if known.made > time.time() - FRESH:
         raise _unknown(known, spec)
     try:
         return LISTING.refresh(known.made, deadline, report)

@@ -43,7 +43,7 @@ class Emulator:
         self._console = start.console
         self._pulse = Pulse()
         self._stderr = memory_file("stderr")
-        self.port = _free_port()
+        self.port = free_port()
         self.argv = (*start.argv, *self._plumbing(start.initrd))
         self._child = process.spawn(
             self.argv,
@@ -118,7 +118,8 @@ def memory_file(name: str) -> BinaryIO:
     return os.fdopen(os.memfd_create(name), "w+b", buffering=0)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens at: so far."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -14,7 +14,7 @@ from ccsight.deadline import Deadline
 SILENCE = 45.0
 #: Somebody listens at least so often: the port takes 278 characters, two minutes of beats, and then the
 #: emulator waits for us, and does nothing else.
-_OFTEN = 20.0
+OFTEN = 20.0
 
 
 class Pulse:
@@ -62,7 +62,7 @@ class Pulse:
             return self._listen()
 
     def _keep_listening(self) -> None:
-        while not self._closed.wait(_OFTEN) and not self.listen():
+        while not self._closed.wait(OFTEN) and not self.listen():
             pass
 
     def _listen(self) -> str:

@@ -42,7 +42,7 @@ def plugin(tool: Qemu, deadline: Deadline) -> Path:
         digest.update(source.read_bytes())
 
     def fill(folder: Path) -> None:
-        _compile(folder / _PLUGIN, deadline)
+        compiled(folder / _PLUGIN, deadline)
         _try(tool, folder / _PLUGIN, deadline)
 
     return store.entry("plugins", digest.hexdigest()[:32], fill, deadline) / _PLUGIN
@@ -65,7 +65,8 @@ def _compiler(deadline: Deadline) -> str:
         ) from None
 
 
-def _compile(to: Path, deadline: Deadline) -> None:
+def compiled(to: Path, deadline: Deadline) -> None:
+    """Compile the plugin into a file. Raises ToolMissing, or ProcessFailed with the compiler's words."""
     sources = [path.name for path in sorted(SOURCES.glob("*.c"))]
     process.run(["gcc", *_FLAGS, "-o", str(to), *sources], deadline, cwd=SOURCES, env={"LC_ALL": "C"})
 

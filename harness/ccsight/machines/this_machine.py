@@ -95,14 +95,14 @@ def _keep_log(log: Path, console: Path) -> None:
     Half a log would look like a whole one in which nothing went wrong.
     """
     try:
-        records = [record for raw in _read(log) if (record := _RECORD.match(raw))]
+        records = [record for raw in read_log(log) if (record := _RECORD.match(raw))]
     except OSError:
         return
     if records and int(records[0][1]) == 0:
         write_atomically(console, b"".join(map(_line, records)))
 
 
-def _read(log: Path) -> Iterator[bytes]:
+def read_log(log: Path) -> Iterator[bytes]:
     """Yield each record that the log has now: a read returns one of them."""
     descriptor = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

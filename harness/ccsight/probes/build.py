@@ -58,9 +58,9 @@ def built(deadline: Deadline) -> Path:
     source = data_dir("guests")
     prefix = "" if platform.machine() in _NATIVE else "aarch64-linux-gnu-"
     try:
-        key = _key(source, _compiler(prefix, deadline))
+        key = cache_key(source, _compiler(prefix, deadline))
     except ToolMissing:
-        given = sorted((cache_dir() / "guests").glob(f"{_recipe(source)}-*/{LIBRARY}"))
+        given = sorted((cache_dir() / "guests").glob(f"{recipe(source)}-*/{LIBRARY}"))
         if not given:
             raise
         return given[0].parent
@@ -80,11 +80,12 @@ def _compiler(prefix: str, deadline: Deadline) -> str:
         ) from None
 
 
-def _key(source: Path, compiler: str) -> str:
-    return f"{_recipe(source)}-{hashlib.sha256(compiler.encode()).hexdigest()[:16]}"
+def cache_key(source: Path, compiler: str) -> str:
+    """Return the name of what this compiler makes of these sources."""
+    return f"{recipe(source)}-{hashlib.sha256(compiler.encode()).hexdigest()[:16]}"
 
 
-def _recipe(source: Path) -> str:
+def recipe(source: Path) -> str:
     """Return the hash of all that goes into the programs but the compiler."""
     flags = (_PARTS_FLAGS, _PROGRAM_FLAGS, _LIBRARY_FLAGS, _GUEST_FLAGS, _INIT_PARTS)
     digest = hashlib.sha256(repr(flags).encode())

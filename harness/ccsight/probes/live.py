@@ -26,7 +26,7 @@ _ENDED = ("completed", "failed", "cancelled")
 #: As many rounds as prove that a guest goes on: the first may have been sent by halves before.
 _ROUNDS = 3
 #: Seconds after which a guest that says nothing is taken for lost.
-_SILENCE = 60.0
+SILENCE = 60.0
 _PORT = 4444
 _POLL = 0.3
 _END = b"\n@end "
@@ -138,7 +138,7 @@ def _went_on(where: Vmm, deadline: Deadline) -> bytes:
     """Return the last round of a guest that says enough from now on, b"" of one that does not."""
     try:
         enough = _rounds(where.console(deadline)) + _ROUNDS
-        clock = deadline.within(_SILENCE)
+        clock = deadline.within(SILENCE)
         return last_round(where.wait_console(lambda said: _rounds(said) >= enough, clock))
     except (VmmGone, DeadlineExceeded):
         deadline.check("the guest where it was to go on")

@@ -18,6 +18,8 @@ from ccsight.toolbox import apt, sources, stanzas, tools
 
 #: Raised when a type of rows changes: what another schema wrote is made anew.
 _SCHEMA = 2
+#: Seconds: lists younger than this are not fetched again for something that they lack.
+FRESH = 600.0
 
 
 class Row(Protocol):

@@ -87,7 +87,7 @@ def present(deadline: Deadline) -> Qemu | None:
         return _named(named, deadline)
     system = shutil.which(PROGRAM)
     if system:
-        version, text = _ask_version((system,), deadline)
+        version, text = ask_version((system,), deadline)
         if version >= MINIMUM:
             return Qemu((system,), version, f"{system}: {text}")
     place = cache_dir() / "toolbox" / _key()
@@ -134,7 +134,7 @@ def _named(name: str, deadline: Deadline) -> Qemu:
     path = shutil.which(name)
     if not path:
         raise UsageError(f"CCSIGHT_QEMU={name} is not a program", next_step=f"name a {PROGRAM}, or unset it")
-    version, text = _ask_version((path,), deadline)
+    version, text = ask_version((path,), deadline)
     if version < MINIMUM:
         raise UsageError(
             f"{name} is QEMU {_dotted(version)}; {_dotted(MINIMUM)} or newer is needed",
@@ -144,7 +144,8 @@ def _named(name: str, deadline: Deadline) -> Qemu:
     return Qemu((path,), version, f"{path}: {text}")
 
 
-def _ask_version(argv: tuple[str, ...], deadline: Deadline) -> tuple[tuple[int, int, int], str]:
+def ask_version(argv: tuple[str, ...], deadline: Deadline) -> tuple[tuple[int, int, int], str]:
+    """Return the version that a QEMU says, as numbers and as text. Raises UsageError for another program."""
     text = process.run([*argv, "--version"], deadline.within(10)).text
     match = _VERSION.search(text)
     if not match:
@@ -181,7 +182,7 @@ def _fill(folder: Path, deadline: Deadline, report: tools.Report) -> None:
         packages.unpack(deb, folder, deadline)
     _keep_what_it_loads(folder)
     about = _about(folder, next(remote for remote in wanted if remote.package == _PACKAGE), suite)
-    version, _ = _ask_version(_argv(folder, about), deadline)
+    version, _ = ask_version(_argv(folder, about), deadline)
     write_atomically(
         folder / "qemu.json", msgspec.json.encode(msgspec.structs.replace(about, version=version))
     )

@@ -107,8 +107,8 @@ def test_a_port_that_is_taken_is_tried_again_elsewhere(kernel, tmp_path, monkeyp
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         ports = [taken.getsockname()[1]]
-        right = emulator._free_port
-        monkeypatch.setattr(emulator, "_free_port", lambda: ports.pop() if ports else right())
+        right = emulator.free_port
+        monkeypatch.setattr(emulator, "free_port", lambda: ports.pop() if ports else right())
         one = machine("emulated:cortex-a57")
         with one.boot(BootOrder(kernel, tmp_path / "console.log"), Deadline(120), print) as booted:
             assert booted.host.run(["true"], Deadline(20)).returncode == 0

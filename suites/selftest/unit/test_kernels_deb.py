@@ -189,7 +189,7 @@ def test_old_lists_are_read_again_before_a_kernel_is_passed_over(
     gone.unlink()
     archive.old_kernel("stable", number=7)
     archive.publish()
-    monkeypatch.setattr("ccsight.kernels.deb._FRESH", 0.0)
+    monkeypatch.setattr("ccsight.kernels.deb.FRESH", 0.0)
     assert get("deb:6.1").release == "6.1.0-7-arm64"
 
 

@@ -97,7 +97,7 @@ def test_lists_that_are_old_are_read_again_first(
     archive.suites.clear()
     archive.source("stable", "6.12.6-1", FILES)
     archive.publish()
-    monkeypatch.setattr("ccsight.kernels.deb_src._FRESH", 0.0)
+    monkeypatch.setattr("ccsight.kernels.deb_src.FRESH", 0.0)
     assert get("deb-src:6.12").title == "linux 6.12.6-1"
 
 

@@ -153,7 +153,7 @@ def test_silence_means_that_it_is_lost(port, monkeypatch):
 
 
 def test_a_port_that_nobody_asks_about_never_fills(port, monkeypatch):
-    monkeypatch.setattr(pulse, "_OFTEN", 0.005)
+    monkeypatch.setattr(pulse, "OFTEN", 0.005)
     ours, guest = port
     emulator = guest.dup()
     ours.started()

@@ -258,8 +258,8 @@ def asked(tool: Qemu) -> list[str]:
 
 def test_a_plugin_is_compiled_and_tried_once(cache, tmp_path, monkeypatch):
     compiled = []
-    compiler = tcg_plugin._compile
-    monkeypatch.setattr(tcg_plugin, "_compile", lambda *args: compiled.append(args) or compiler(*args))
+    compiler = tcg_plugin.compiled
+    monkeypatch.setattr(tcg_plugin, "compiled", lambda *args: compiled.append(args) or compiler(*args))
     tool = fake_qemu(tmp_path / "qemu", api(2, 7))
     found = tcg_plugin.plugin(tool, Deadline(60))
     assert found.read_bytes().startswith(b"\x7fELF")
@@ -278,7 +278,7 @@ def test_a_plugin_is_compiled_and_tried_once(cache, tmp_path, monkeypatch):
 
 def test_a_cache_with_a_comma_in_its_path(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a,b"))
-    monkeypatch.setattr(tcg_plugin, "_compile", lambda to, deadline: to.write_bytes(b"x"))
+    monkeypatch.setattr(tcg_plugin, "compiled", lambda to, deadline: to.write_bytes(b"x"))
     tool = fake_qemu(tmp_path / "qemu", api(2, 7))
     assert tcg_plugin.plugin(tool, Deadline(60)).is_relative_to(tmp_path / "a,b")
     (argv,) = asked(tool)
@@ -286,7 +286,7 @@ def test_a_cache_with_a_comma_in_its_path(tmp_path, monkeypatch):
 
 
 def test_changed_sources_are_another_plugin(cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(tcg_plugin, "_compile", lambda to, deadline: to.write_bytes(b"x"))
+    monkeypatch.setattr(tcg_plugin, "compiled", lambda to, deadline: to.write_bytes(b"x"))
     tool = fake_qemu(tmp_path / "qemu", api(2, 7))
     before = tcg_plugin.plugin(tool, Deadline(60))
     sources = tmp_path / "plugin"
@@ -311,7 +311,7 @@ def test_changed_sources_are_another_plugin(cache, tmp_path, monkeypatch):
     ],
 )
 def test_a_qemu_of_another_interface_is_refused(cache, tmp_path, monkeypatch, says, status):
-    monkeypatch.setattr(tcg_plugin, "_compile", lambda to, deadline: to.write_bytes(b"x"))
+    monkeypatch.setattr(tcg_plugin, "compiled", lambda to, deadline: to.write_bytes(b"x"))
     with pytest.raises(UsageError) as caught:
         tcg_plugin.plugin(fake_qemu(tmp_path / "qemu", says, status), Deadline(60))
     assert caught.value.fact.startswith("QEMU 11.0.3 cannot take ")

@@ -241,7 +241,7 @@ def test_a_bad_spec_is_a_usage_error(text, message):
 def test_a_run_keeps_the_users_rows(file):
     found = load(file)
     request = compare.Request(("deb:6.1", "deb:6.12"), ("silicon:pair",), ("ccsight",), found)
-    (asked,) = compare._checked(request)
+    (asked,) = compare.checked(request)
     assert asked.spec == "silicon:pair"
     plan = plan_comparison([], request.machines, request.again, found.text)
     kept = from_json(to_json(plan), Plan).silicon
@@ -257,6 +257,7 @@ def test_the_suites_take_the_users_rows(file, monkeypatch):
 
     monkeypatch.setattr(suite, "start", start)
     options = Namespace(
+        evidence=None,
         old=None,
         new=None,
         on=["silicon:pair"],
@@ -271,7 +272,7 @@ def test_the_suites_take_the_users_rows(file, monkeypatch):
         pmu=False,
     )
     with pytest.raises(KeyboardInterrupt):
-        suite._start(options)
+        suite.suite_of(options, None)
     assert asked[0].again[-3:] == ("--silicon", str(file), "--no-migrate")
     assert "pair" in asked[0].table.machines
 

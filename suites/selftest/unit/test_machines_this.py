@@ -88,7 +88,7 @@ def test_no_permission_says_which_group(arm64, tmp_path, monkeypatch, mode, grou
 
 
 def test_it_is_as_it_is_and_its_log_is_the_console(arm64, tmp_path, monkeypatch):
-    monkeypatch.setattr(this_machine, "_read", lambda log: iter(RECORDS))
+    monkeypatch.setattr(this_machine, "read_log", lambda log: iter(RECORDS))
     with local(kvm=kvm(tmp_path)).boot(BootOrder(kernel(), tmp_path / "console"), Deadline(5), print) as up:
         assert up.here
         assert not up.takes_modules
@@ -104,7 +104,7 @@ def test_it_is_as_it_is_and_its_log_is_the_console(arm64, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("records", [RECORDS[1:], (), (b"odd",)])
 def test_a_log_without_its_beginning_is_no_console(arm64, tmp_path, monkeypatch, records):
-    monkeypatch.setattr(this_machine, "_read", lambda log: iter(records))
+    monkeypatch.setattr(this_machine, "read_log", lambda log: iter(records))
     with local(kvm=kvm(tmp_path)).boot(BootOrder(kernel(), tmp_path / "console"), Deadline(5), print):
         pass
     assert not (tmp_path / "console").exists()

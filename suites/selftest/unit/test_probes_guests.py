@@ -480,17 +480,17 @@ def test_programs_are_built_once_and_reproducibly(tmp_path, monkeypatch):
 def test_a_changed_source_is_another_entry(tmp_path, monkeypatch):
     clone = tmp_path / "guests"
     shutil.copytree(data_dir("guests"), clone)
-    before = build._key(clone, "gcc 12")
-    assert build._key(clone, "gcc 13") != before
+    before = build.cache_key(clone, "gcc 12")
+    assert build.cache_key(clone, "gcc 13") != before
     (clone / "bare" / "view.c").write_text("int x;\n")
-    assert build._key(clone, "gcc 12") != before
+    assert build.cache_key(clone, "gcc 12") != before
 
 
 def test_what_was_made_elsewhere_of_these_sources_does_without_a_compiler(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("ccsight.process.shutil.which", lambda name: None)
     guests = tmp_path / "ccsight" / "guests"
-    recipe = build._recipe(data_dir("guests"))
+    recipe = build.recipe(data_dir("guests"))
     for name in (
         f"{recipe}-draft",
         "0123456789abcdef-gcc12",

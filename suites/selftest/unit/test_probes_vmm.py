@@ -117,7 +117,7 @@ def test_a_guest_that_is_refused_goes_on_at_its_source(sides):
 
 
 def test_a_guest_that_goes_on_nowhere(sides, monkeypatch):
-    monkeypatch.setattr(live, "_SILENCE", 1.0)
+    monkeypatch.setattr(live, "SILENCE", 1.0)
     found = live.move(*sides, live.Setup((*FAKE, "--lose"), live.bare), soon())
     assert (found.status, found.arrived, found.returned) == ("completed", False, False)
     assert (found.after, found.views) == ("", ())

@@ -114,7 +114,7 @@ def test_the_archives_first_that_is_new_enough(
     )
     archive.add("unstable", "seabios", "1", {}, Architecture="all")
     archive.publish()
-    monkeypatch.setattr(qemu, "_ask_version", _pretend)
+    monkeypatch.setattr(qemu, "ask_version", _pretend)
     assert qemu.present(Deadline(20)) is None
     told: list[str] = []
     found = qemu.qemu(Deadline(20), told.append)

@@ -171,25 +171,32 @@ def base_name(reading: str) -> str:
 
 
 def in_short(names: Iterable[str]) -> str:
-    """Return readings in short: neighbours such as ``CCSIDR_EL1[3]``, ``CCSIDR_EL1[4]`` become one.
+    """Return readings in short: those of one register that follow each other become ``CCSIDR_EL1[3,5-13]``.
 
     So do their fields: ``CCSIDR_EL1[3-4].LineSize``.
     """
-    runs: list[tuple[str, str, int, int]] = []
+    alike: list[tuple[str, str, list[int]]] = []
     for name in names:
         found = _INDEXED.fullmatch(name)
-        base, index, field = (found[1], int(found[2]), found[3]) if found else (name, -1, "")
-        if found and runs and runs[-1][:2] == (base, field) and runs[-1][3] == index - 1:
-            runs[-1] = (base, field, runs[-1][2], index)
+        base, index, field = (found[1], [int(found[2])], found[3]) if found else (name, [], "")
+        if found and alike and alike[-1][:2] == (base, field):
+            alike[-1][2].extend(index)
         else:
-            runs.append((base, field, index, index))
-    return ", ".join(_run(*run) for run in runs)
+            alike.append((base, field, index))
+    return ", ".join(
+        f"{base}[{','.join(ranges(indexes))}]{field}" if indexes else base for base, field, indexes in alike
+    )
 
 
 _INDEXED = re.compile(r"([^\[]*)\[([0-9]+)\](.*)")
 
 
-def _run(base: str, field: str, first: int, last: int) -> str:
-    if first < 0:
-        return base
-    return f"{base}[{first}]{field}" if first == last else f"{base}[{first}-{last}]{field}"
+def ranges(numbers: Iterable[int]) -> list[str]:
+    """Return numbers in short, in the order in which they come: ``3``, ``5-13``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ccsight.arm64.kvm_ids import ccsidr_selector
 from ccsight.arm64.parts import core_name
-from ccsight.arm64.registers import REGISTERS
+from ccsight.arm64.registers import REGISTERS, ranges
 from ccsight.evidence.model import Capture
 from ccsight.evidence.views import LAUNCH, PINNED, Evidence, Vantage, View
 from ccsight.kvm.physical import Physical, PhysicalCpu
@@ -100,10 +100,4 @@ def whole(declared: Mapping[str, int]) -> dict[str, int]:
 
 def cpu_list(numbers: Iterable[int]) -> str:
     """Return CPUs in short: ``CPU 0-3, 6``."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and runs[-1][1] == number - 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return "CPU " + ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
+    return f"CPU {', '.join(ranges(sorted(set(numbers))))}"

@@ -100,23 +100,25 @@ def _journeys(result: Result, case: Case) -> Iterator[Journey]:
 
 
 def sentences(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Return what the findings of a case say of each strategy: who refuses, and what happens elsewhere."""
+    """Return what decides a case, for each strategy: why it is refused, and what a guest notices elsewhere.
+
+    Who refuses is in the table of VMMs.
+    """
     verdicts = [finding for finding in findings if finding.subject in _NAMES]
     said: dict[tuple[str, ...], list[str]] = {}
     for strategy in dict.fromkeys(finding.where for finding in verdicts):
         own = [finding for finding in verdicts if finding.where == strategy]
         said.setdefault(tuple(_of_strategy(own)), []).append(strategy)
-    return tuple(
-        f"{', and '.join(strategies)}: {part}" for parts, strategies in said.items() for part in parts
-    )
+    return tuple(f"{' · '.join(strategies)}: {part}" for parts, strategies in said.items() for part in parts)
 
 
 def _of_strategy(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield a sentence for each outcome; of many reasons to refuse, that of the VMM which wants all."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(finding.said.partition(":")[0], []).append(finding)
-    for outcome, group in groups.items():
-        why = group[-1].said.partition(": ")[2]
-        names = ", ".join(finding.subject for finding in group) if len(groups) > 1 else "every VMM"
-        yield f"{outcome} with {names}{': ' if why else ''}{why}"
+    """Yield a sentence for each outcome; of many reasons to refuse, that of the VMM which wants all.
+
+    Where others refuse, what a VMM loses that ignores errors is what they refuse: once is enough.
+    """
+    reasons = {outcome: why for outcome, _, why in (finding.said.partition(": ") for finding in findings)}
+    if Outcome.REFUSED in reasons:
+        reasons.pop(Outcome.LOSSY, None)
+    for outcome, why in reasons.items():
+        yield f"{outcome}{', ' if why else ''}{why}"

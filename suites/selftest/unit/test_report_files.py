@@ -228,11 +228,11 @@ def test_findings_are_gathered_only_where_they_say_the_same():
         finding(7, 1, "y"),
     ]
     assert [(item.subject, item.where, item.said) for item in gathered(found)] == [
-        ("R[3-4], R[6]", "vCPU 0, vCPU 1", "x"),
+        ("R[3-4,6]", "vCPU 0, vCPU 1", "x"),
         ("R[5]", "vCPU 0", "x"),
         ("R[7]", "vCPU 1", "y"),
     ]
 
 
 def test_together_joins_neighbours_only():
-    assert in_short(["A", "C[1]", "C[2]", "C[4]", "D[5]"]) == "A, C[1-2], C[4], D[5]"
+    assert in_short(["A", "C[1]", "C[2]", "C[4]", "D[5]"]) == "A, C[1-2,4], D[5]"

@@ -6,6 +6,7 @@ long-lived child from a thread that outlives it.
 """
 
 import contextlib
+import ctypes
 import os
 import selectors
 import shlex
@@ -25,6 +26,8 @@ from ccsight.errors import DeadlineExceeded, InfraError, ToolMissing
 PIPE = subprocess.PIPE
 Child = subprocess.Popen[bytes]
 
+#: prctl(2): a signal for this process when its parent is gone.
+_PR_SET_PDEATHSIG = 1
 #: The shell closes the race between fork and prctl: when the parent is gone already, nothing starts.
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 _READ_SIZE = 1 << 16
@@ -197,3 +200,10 @@ def _last_lines(output: bytes, count: int = 6) -> str:
 def pause(seconds: float, deadline: Deadline) -> None:
     """Sleep between two looks at something that cannot be waited on; never past the deadline."""
     time.sleep(min(seconds, deadline.remaining))
+
+
+def die_with(parent: int) -> None:
+    """Have this process, which was forked, killed when its parent is gone; at once where it is already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -4,7 +4,6 @@ Any ``concurrent.futures.Executor`` can take its place; what makes this one loca
 report over a pipe and are killed by the kernel when the controller dies.
 """
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -17,12 +16,12 @@ from multiprocessing.connection import Connection
 
 from ccsight.campaign.tasks import Task
 from ccsight.evidence.failure import Failure
+from ccsight.process import die_with
 from ccsight.status import Status
 
 #: Told about each stage of each task: ``on_stage(key, "booting")``.
 OnStage = Callable[[str, str], None]
 
-_PR_SET_PDEATHSIG = 1
 _to_controller: Connection | None = None
 
 
@@ -74,9 +73,7 @@ def _enter_worker(writer: Connection, controller: int) -> None:
     global _to_controller  # noqa: PLW0603 - one connection a process, set once
     _to_controller = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's to handle
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != controller:
-        os._exit(1)
+    die_with(controller)
 
 
 def _listen(reader: Connection, on_stage: OnStage) -> None:

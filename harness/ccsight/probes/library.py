@@ -14,7 +14,6 @@ import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from ctypes import CDLL
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,10 +27,9 @@ from ccsight.machines.model import Host
 from ccsight.paths import data_dir
 from ccsight.probes.build import LIBRARY, PROBE
 from ccsight.probes.runner import Keep, Probe, hashes
-from ccsight.process import Completed, OutputTooLong
+from ccsight.process import Completed, OutputTooLong, die_with
 
 _FORK = multiprocessing.get_context("fork")
-_PR_SET_PDEATHSIG = 1
 #: What a shell says of a program that is there and cannot be run.
 _NOT_RUN = 126
 
@@ -138,9 +136,7 @@ def _carry_out(job: _Job) -> NoReturn:
 
 def _settle(job: _Job, said: int) -> None:
     """Make this a process as the program has it: it dies with its parent, and writes to no terminal."""
-    CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != job.parent:
-        os._exit(_NOT_RUN)
+    die_with(job.parent)
     faulthandler.disable()  # whoever has it on gave it a descriptor of its own
     os.dup2(said, 1)
     os.dup2(said, 2)

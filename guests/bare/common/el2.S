@@ -7,6 +7,7 @@
  * by: it passes PSCI calls on, by SMC, which is the conduit beneath EL2.
  */
 #include "guest.h"
+#include "vectors.h"
 
 #define ESR_HVC		(0x16 << 26 | 1 << 25)	/* HVC #0 from AArch64 */
 #define HVC_CALL	1
@@ -87,22 +88,4 @@ no_way_on:
 	smc	#0
 	b	park
 
-	.macro	vector target
-	.balign	128
-	b	\target
-	.endm
-
-	.section .vectors, "ax"
-	.balign	2048
-vectors_el2:
-	.rept	4			// current EL, SP_EL0
-	vector	no_way_on
-	.endr
-	vector	at_el2			// current EL, SP_EL2
-	.rept	3
-	vector	no_way_on
-	.endr
-	vector	from_el1		// EL1, AArch64
-	.rept	7			// the rest of it, and AArch32
-	vector	no_way_on
-	.endr
+	vector_table vectors_el2, own=at_el2, lower=from_el1, all_else=no_way_on

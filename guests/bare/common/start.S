@@ -3,6 +3,7 @@
  * Entry, exception vectors and the way to EL0 and back, for every bare guest.
  */
 #include "guest.h"
+#include "vectors.h"
 
 	.section .head, "ax"
 	.global _start
@@ -108,22 +109,4 @@ unexpected:
 	mrs	x2, far_el1
 	b	guest_unexpected
 
-	.macro	vector target
-	.balign	128
-	b	\target
-	.endm
-
-	.section .vectors, "ax"
-	.balign	2048
-vectors:
-	.rept	4			// current EL, SP_EL0
-	vector	unexpected
-	.endr
-	vector	el1_sync		// current EL, SP_EL1
-	.rept	3
-	vector	unexpected
-	.endr
-	vector	el0_sync		// EL0, AArch64
-	.rept	7			// the rest of it, and AArch32
-	vector	unexpected
-	.endr
+	vector_table vectors, own=el1_sync, lower=el0_sync, all_else=unexpected

@@ -3,26 +3,19 @@
 from pathlib import Path
 
 import pytest
-from tiny_source import FILES, commit, edited, fingerprint, git, resolve, soon, write
+from tiny_source import FILES, commit, edited, fingerprint, git, repository, resolve, soon, write
 
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 LONG = "arch/arm64/kvm/sys_regs.c"
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    place = tmp_path / "linux"
-    write(place, FILES)
-    git(place, "init", "-q")
-    commit(place, "import", {})
+    place = repository(tmp_path / "linux")
     git(place, "tag", "v6.12")
     commit(place, "first", {LONG: edited(10, "int first;")})
     git(place, "tag", "-a", "-m", "annotated", "v6.13")

@@ -13,11 +13,7 @@ from ccsight.errors import NoSpace
 from ccsight.kernels import objects
 from ccsight.kernels.objects import Folder, GitFailed, Source
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -5,27 +5,20 @@ import quopri
 from pathlib import Path
 
 import pytest
-from tiny_source import FILES, commit, edited, git, resolve, write
+from tiny_source import commit, edited, git, repository, resolve, write
 
 from ccsight.errors import UsageError
 from ccsight.kernels import objects, patching
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 LONG = "arch/arm64/kvm/sys_regs.c"
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A repository with three commits on its first one, each on what the last one left."""
-    place = tmp_path / "linux"
-    write(place, FILES)
-    git(place, "init", "-q")
-    commit(place, "import", {})
+    place = repository(tmp_path / "linux")
     git(place, "tag", "base")
     commit(place, "KVM: first \u2013 with a dash", {LONG: edited(10, "int first;")})
     commit(place, "KVM: second", {LONG: edited(10, "int second;")})

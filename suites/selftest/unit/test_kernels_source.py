@@ -13,14 +13,10 @@ from tiny_source import FILES, edited, fingerprint, git, resolve, soon, write
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 LONG = "arch/arm64/kvm/sys_regs.c"
 PATCH = "--- a/init/main.c\n+++ b/init/main.c\n@@ -1 +1 @@\n-int main;\n+int patched;\n"
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture

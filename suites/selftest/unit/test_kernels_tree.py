@@ -11,11 +11,7 @@ from tiny_source import FILES, commit, fingerprint, git, resolve, soon, write
 from ccsight.errors import UsageError
 from ccsight.kernels import objects
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -69,6 +69,14 @@ def resolve(text: str, told: list[str] | None = None) -> Inputs:
     return source.resolve_source(parse(text), Deadline(30), (told if told is not None else []).append)
 
 
+def repository(place: Path) -> Path:
+    """Make a repository of the files, in one commit, and return its place."""
+    write(place, FILES)
+    git(place, "init", "-q")
+    commit(place, "import", {})
+    return place
+
+
 def soon() -> Deadline:
     """Return a deadline that begins now: one made at import may have passed when its test begins."""
     return Deadline(60)

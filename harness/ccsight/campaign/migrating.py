@@ -7,7 +7,7 @@ from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.kvm.chosen import chosen, shown_to
 from ccsight.probes.identity import Identity
-from ccsight.probes.moving import State
+from ccsight.probes.restoring import State
 
 
 def sources(plan: Plan, cell: Cell) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:

@@ -18,10 +18,12 @@ from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.kvm.chosen import carried_over, shown_to
 from ccsight.machines.model import Booted
-from ccsight.probes import features, guests, life, linux, moving, shrink, writing
+from ccsight.probes import features, guests, life, linux, restoring, saving, shrink, vms, writing
 from ccsight.probes.linux_stream import host_cpus
-from ccsight.probes.moving import Launch, State, Target, capabilities
+from ccsight.probes.restoring import State, Target
 from ccsight.probes.runner import Probe
+from ccsight.probes.saving import Launch
+from ccsight.probes.vms import capabilities
 
 
 @dataclass(frozen=True)
@@ -120,14 +122,14 @@ def _linux(asked: Asked, deadline: Deadline) -> Told:
 def _save(asked: Asked, deadline: Deadline) -> Told:
     """Save a VM that KVM gave all its values, and one that a VMM gave those of the machine's first kernel."""
     first, *_ = asked.moves.cpus
-    made_of = moving.possible(asked.probe, deadline) if asked.depth.pmu else moving.TYPE
-    plain = moving.save(asked.probe, Launch(AS_LAUNCHED, first, made_of=made_of), deadline)
+    made_of = vms.possible(asked.probe, deadline) if asked.depth.pmu else vms.TYPE
+    plain = saving.save(asked.probe, Launch(AS_LAUNCHED, first, made_of=made_of), deadline)
     own = shown_to([plain])
     launches = [Launch(PROFILED, first, carried_over(asked.moves.profile or own, own), made_of=made_of)]
     if asked.depth.native_cap:
         gifts = capabilities(asked.depth.native_cap)
         launches.append(Launch(NATIVE_CAP, first, capabilities=gifts, made_of=made_of))
-    return Told(saved=(plain, *(moving.save(asked.probe, launch, deadline) for launch in launches)))
+    return Told(saved=(plain, *(saving.save(asked.probe, launch, deadline) for launch in launches)))
 
 
 def _restore(asked: Asked, deadline: Deadline) -> Told:
@@ -156,7 +158,7 @@ def restore_all(probe: Probe, states: Iterable[tuple[State, Sequence[Target]]], 
     told = Told()
     for state, targets in states:
         try:
-            told = told.and_told(Told(restored=moving.restore(probe, state, targets, deadline)))
+            told = told.and_told(Told(restored=restoring.restore(probe, state, targets, deadline)))
         except HostLost:
             raise
         except CcsightError as error:

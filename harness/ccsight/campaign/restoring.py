@@ -23,7 +23,7 @@ from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.machines import registry, silicon
 from ccsight.machines.model import Machine, Report
-from ccsight.probes.moving import State
+from ccsight.probes.restoring import State
 from ccsight.store import locked
 
 #: Seconds that the boot may take, whatever happens ...

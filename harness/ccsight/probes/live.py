@@ -14,11 +14,11 @@ from ccsight.errors import DeadlineExceeded, ProbeError
 from ccsight.evidence.live import BACK, Live
 from ccsight.evidence.migrations import ARRIVED, KNOWN
 from ccsight.evidence.views import Cell, Vantage, View
-from ccsight.probes.moving import GUEST
 from ccsight.probes.runner import Probe
 from ccsight.probes.stream import Line, parse
 from ccsight.probes.sweep import regs_readings
 from ccsight.probes.vmm import Vmm, VmmGone
+from ccsight.probes.vms import GUEST
 
 PROGRAM = "live"
 #: What QEMU says of a migration that has ended, one way or the other.

@@ -13,9 +13,11 @@ from ccsight.kernels.spec import resolve
 from ccsight.kvm.vmms import lost
 from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
-from ccsight.probes import build, moving
-from ccsight.probes.moving import Capability, Launch, Target
+from ccsight.probes import build, restoring, saving
+from ccsight.probes.restoring import Target
 from ccsight.probes.runner import placed
+from ccsight.probes.saving import Launch
+from ccsight.probes.vms import Capability
 
 pytestmark = [pytest.mark.emulated, pytest.mark.long]
 
@@ -67,13 +69,13 @@ def moved(request, tmp_path_factory):
 
     variant = request.param
     asked = Launch(NATIVE_CAP, 0, capabilities=(variant.capability,))
-    native = at(variant.kernel, lambda probe, deadline: moving.save(probe, asked, deadline))
+    native = at(variant.kernel, lambda probe, deadline: saving.save(probe, asked, deadline))
     source = Cell(machine=MACHINE, kernel=variant.kernel)
-    state = moving.State(source, NATIVE_CAP, native.sha256, folder / native.file)
+    state = restoring.State(source, NATIVE_CAP, native.sha256, folder / native.file)
 
     def old(probe, deadline):
-        saved = moving.save(probe, Launch(AS_LAUNCHED, 0), deadline)
-        return saved, *moving.restore(probe, state, [Target(Way.ALL, 0)], deadline)
+        saved = saving.save(probe, Launch(AS_LAUNCHED, 0), deadline)
+        return saved, *restoring.restore(probe, state, [Target(Way.ALL, 0)], deadline)
 
     return variant, *at("deb:6.1", old), native
 

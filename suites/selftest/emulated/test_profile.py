@@ -18,9 +18,10 @@ from ccsight.kvm.profiles import chosen
 from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 from ccsight.machines.silicon import shipped
-from ccsight.probes import build, moving, sysfs
-from ccsight.probes.moving import Launch, Target
+from ccsight.probes import build, restoring, saving, sysfs
+from ccsight.probes.restoring import Target
 from ccsight.probes.runner import placed
+from ccsight.probes.saving import Launch
 from ccsight.status import Status
 
 pytestmark = [pytest.mark.emulated, pytest.mark.long]
@@ -59,14 +60,14 @@ def proved(request, tmp_path_factory):
             with placed(booted.host, build.built(deadline), deadline, keep) as probe:
                 return todo(probe, deadline)
 
-    new = at(NEW, lambda probe, deadline: moving.save(probe, asked, deadline))
+    new = at(NEW, lambda probe, deadline: saving.save(probe, asked, deadline))
     source = Cell(machine=spec, kernel=NEW)
-    state = moving.State(source, PROFILED, new.sha256, folder / f"of-{new.file}")
+    state = restoring.State(source, PROFILED, new.sha256, folder / f"of-{new.file}")
     (folder / new.file).rename(state.path)
 
     def old(probe, deadline):
-        saved = moving.save(probe, asked, deadline)
-        return saved, *moving.restore(probe, state, [Target(Way.ALL, 0)], deadline)
+        saved = saving.save(probe, asked, deadline)
+        return saved, *restoring.restore(probe, state, [Target(Way.ALL, 0)], deadline)
 
     return request.param, profile, new, *at(OLD, old)
 

@@ -17,7 +17,7 @@ from ccsight.evidence.migrations import ARRIVED, AS_LAUNCHED, KNOWN, Way
 from ccsight.evidence.views import Vantage
 from ccsight.kvm import qemu_words
 from ccsight.kvm.vmms import Move, of_qemu
-from ccsight.probes import live, moving
+from ccsight.probes import live, restoring, saving, vms
 from ccsight.probes.vmm import Vmm
 
 pytestmark = [pytest.mark.emulated, pytest.mark.long]
@@ -68,26 +68,26 @@ def pair(request, tmp_path_factory):
     with sides(spec, (row.old, row.new), [qemu(series) for series in SERIES], folder) as found:
         deadline = Deadline(LIMIT)
         saved = {
-            kernel: moving.save(side.probe, launch(side.probe, deadline), deadline)
+            kernel: saving.save(side.probe, launch(side.probe, deadline), deadline)
             for kernel, side in found.items()
         }
         moves = {}
         for way in WAYS:
             source, destination = row.way(way)
-            state = moving.State(
+            state = restoring.State(
                 found[source].cell, AS_LAUNCHED, saved[source].sha256, folder / source / saved[source].file
             )
-            targets = [moving.Target(how, 0) for how in Way]
-            arrived = moving.restore(found[destination].probe, state, targets, deadline)
+            targets = [restoring.Target(how, 0) for how in Way]
+            arrived = restoring.restore(found[destination].probe, state, targets, deadline)
             restored = {each.way: each for each in arrived}
             moves[way] = Move(restored, len(saved[source].ids), restored[Way.LIST].listed)
         yield Pair(row, found, moves)
 
 
 def launch(probe, deadline):
-    made_of = moving.possible(probe, deadline)
-    assert made_of == moving.WITH_PMU, "these kernels have a PMU for VMs"
-    return moving.Launch(AS_LAUNCHED, 0, made_of=made_of)
+    made_of = vms.possible(probe, deadline)
+    assert made_of == vms.WITH_PMU, "these kernels have a PMU for VMs"
+    return saving.Launch(AS_LAUNCHED, 0, made_of=made_of)
 
 
 def ctr(found, phase):

@@ -13,9 +13,11 @@ from ccsight.errors import EvidenceError, ProbeError
 from ccsight.evidence.migrations import AS_LAUNCHED, NATIVE_CAP, Given, Way
 from ccsight.evidence.record import Hex
 from ccsight.evidence.views import Cell
-from ccsight.probes import moving
-from ccsight.probes.moving import Capability, Launch, Target
+from ccsight.probes import restoring, saving
+from ccsight.probes.restoring import Target
+from ccsight.probes.saving import Launch
 from ccsight.probes.script import Script, results
+from ccsight.probes.vms import Capability
 
 OF_VM, OF_VCPU = Capability(1000, argument=0x410FD0B0), Capability(1001, each_vcpu=True)
 REFUSED = Given(number=1000, argument=Hex(0x410FD0B0), problem="EINVAL")
@@ -80,11 +82,11 @@ class FakeProbe:
         return results(stream(*HEAD, *lines), script)
 
 
-def state_in(folder: Path) -> moving.State:
+def state_in(folder: Path) -> restoring.State:
     """Return a state that lies in a folder."""
     path = folder / "old.state"
     path.write_bytes(SavedState().content())
-    return moving.State(Cell(machine="emulated:neoverse-n1", kernel="deb:6.1"), NATIVE_CAP, DIGEST, path)
+    return restoring.State(Cell(machine="emulated:neoverse-n1", kernel="deb:6.1"), NATIVE_CAP, DIGEST, path)
 
 
 def test_a_capability_is_a_step_with_its_argument():
@@ -107,7 +109,7 @@ def test_what_becomes_of_a_capability(what, says, problem):
 def test_a_vm_is_saved_with_what_kvm_gave_and_refused():
     probe = FakeProbe()
     asked = Launch(NATIVE_CAP, 3, {"CLIDR_EL1": 0x82000023}, (OF_VCPU, OF_VM))
-    saved = moving.save(probe, asked, Deadline(5))
+    saved = saving.save(probe, asked, Deadline(5))
     assert (saved.cpu, saved.given) == (3, (REFUSED, *TAKEN))
     assert probe.steps[: probe.steps.index("load 0 remember.img")] == [
         "pin 3",
@@ -123,13 +125,13 @@ def test_a_vm_is_saved_with_what_kvm_gave_and_refused():
         "set 0 0 0x603000000013c801 0x82000023",
         "set 0 1 0x603000000013c801 0x82000023",
     ]
-    assert moving.save(probe, Launch(AS_LAUNCHED, 0), Deadline(5)).given == ()
+    assert saving.save(probe, Launch(AS_LAUNCHED, 0), Deadline(5)).given == ()
 
 
 def test_a_vm_is_restored_into_one_with_the_same_capabilities(tmp_path):
     probe = FakeProbe()
     targets = [Target(Way.ALL, 3, (OF_VM, OF_VCPU)), Target(Way.LIST, 0)]
-    whole, listed = moving.restore(probe, state_in(tmp_path), targets, Deadline(5))
+    whole, listed = restoring.restore(probe, state_in(tmp_path), targets, Deadline(5))
     assert (whole.cpu, whole.way, whole.given, whole.listed) == (3, Way.ALL, (REFUSED, *TAKEN), 2)
     assert (listed.cpu, listed.way, listed.given, listed.listed) == (0, Way.LIST, (), 2)
     assert (len(whole.views), len(listed.views)) == (8, 0), "only where all is restored a guest goes on"
@@ -149,7 +151,7 @@ def test_a_vm_of_another_type_is_refused_before_kvm_is_asked(tmp_path, head):
     (tmp_path / "odd.state").write_bytes(content)
     odd = replace(state_in(tmp_path), sha256=hashlib.sha256(content).hexdigest(), path=tmp_path / "odd.state")
     with pytest.raises(EvidenceError, match=r"odd\.state is a VM of another type"):
-        moving.restore(probe, odd, [Target(Way.ALL, 0)], Deadline(5))
+        restoring.restore(probe, odd, [Target(Way.ALL, 0)], Deadline(5))
     assert probe.steps == []
 
 
@@ -157,5 +159,5 @@ def test_another_state_than_was_saved_is_not_restored(tmp_path):
     probe = FakeProbe()
     other = replace(state_in(tmp_path), sha256="ab" * 32)
     with pytest.raises(EvidenceError, match="another state than was saved"):
-        moving.restore(probe, other, [Target(Way.ALL, 0)], Deadline(5))
+        restoring.restore(probe, other, [Target(Way.ALL, 0)], Deadline(5))
     assert probe.steps == []

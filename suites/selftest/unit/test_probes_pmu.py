@@ -12,9 +12,11 @@ from test_probes_script import HEAD, stream
 from ccsight.deadline import Deadline
 from ccsight.errors import EvidenceError, InfraError
 from ccsight.evidence.migrations import AS_LAUNCHED, Way
-from ccsight.probes import moving
-from ccsight.probes.moving import TYPE, WITH_PMU, Launch, Target
+from ccsight.probes import restoring, saving, vms
+from ccsight.probes.restoring import Target
+from ccsight.probes.saving import Launch
 from ccsight.probes.script import results
+from ccsight.probes.vms import TYPE, WITH_PMU
 
 CONTENT = SavedState(
     vcpus=(vcpu(register(CLIDR, 0x0A20_0023), register(CCSIDR0, 0x701F_E00A), features=0xC),) * 2
@@ -57,13 +59,13 @@ def with_pmu(folder):
 )
 def test_what_vms_are_made_of_is_asked(says, made_of):
     probe = PmuProbe(says=says)
-    assert moving.possible(probe, Deadline(5)) == made_of
+    assert vms.possible(probe, Deadline(5)) == made_of
     assert probe.steps == ["vm 0 0", "check 0 126", "drop 0"]
 
 
 def test_a_vm_is_launched_with_a_pmu_behind_its_gic():
     probe = PmuProbe(host=PmuHost())
-    moving.save(probe, Launch(AS_LAUNCHED, 0, made_of=WITH_PMU), Deadline(5))
+    saving.save(probe, Launch(AS_LAUNCHED, 0, made_of=WITH_PMU), Deadline(5))
     assert probe.steps[:8] == [
         *("pin 0", "vm 0 0", "vcpu 0", "init 0 0 0xc", "vcpu 0", "init 0 1 0xc"),
         *("gic 0", "pmu 0"),
@@ -72,13 +74,13 @@ def test_a_vm_is_launched_with_a_pmu_behind_its_gic():
 
 def test_a_vm_that_lost_its_pmu_on_the_way_to_its_file_is_none():
     with pytest.raises(EvidenceError, match="another type") as raised:
-        moving.save(PmuProbe(), Launch(AS_LAUNCHED, 0, made_of=WITH_PMU), Deadline(5))
+        saving.save(PmuProbe(), Launch(AS_LAUNCHED, 0, made_of=WITH_PMU), Deadline(5))
     assert "0x4, 0x4 instead of 0xc, 0xc" in raised.value.evidence
 
 
 def test_a_vm_with_a_pmu_is_restored_into_another_one(tmp_path):
     probe = PmuProbe()
-    moving.restore(probe, with_pmu(tmp_path), [Target(Way.LIST, 0)], Deadline(5))
+    restoring.restore(probe, with_pmu(tmp_path), [Target(Way.LIST, 0)], Deadline(5))
     assert probe.steps[3:11] == [
         *("pin 0", "vm 0 0", "vcpu 0", "init 0 0 0xc", "vcpu 0", "init 0 1 0xc"),
         *("gic 0", "pmu 0"),
@@ -88,11 +90,11 @@ def test_a_vm_with_a_pmu_is_restored_into_another_one(tmp_path):
 def test_a_vm_with_a_pmu_is_not_restored_where_there_is_none(tmp_path):
     probe = PmuProbe(says="says=0")
     with pytest.raises(InfraError, match="has a PMU, and KVM has none here"):
-        moving.restore(probe, with_pmu(tmp_path), [Target(Way.LIST, 0)], Deadline(5))
+        restoring.restore(probe, with_pmu(tmp_path), [Target(Way.LIST, 0)], Deadline(5))
     assert probe.steps == ["vm 0 0", "check 0 126", "drop 0"], "no VM was made for it"
 
 
 def test_a_vm_without_one_stays_without_wherever_it_goes(tmp_path):
     probe = PmuProbe()
-    moving.restore(probe, state_in(tmp_path), [Target(Way.LIST, 0)], Deadline(5))
+    restoring.restore(probe, state_in(tmp_path), [Target(Way.LIST, 0)], Deadline(5))
     assert not [step for step in probe.steps if step.split()[0] in ("pmu", "check")]

@@ -11,7 +11,7 @@ from saved_state import BASE, CCSIDR0, CLIDR, HEAD, MEMORY, WIDE, Saved, page, r
 from ccsight.errors import EvidenceError
 from ccsight.paths import data_dir
 from ccsight.probes import states
-from ccsight.probes.moving import TYPE
+from ccsight.probes.vms import TYPE
 
 HARNESS = r"""
 #include <stdio.h>

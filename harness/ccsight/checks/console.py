@@ -26,9 +26,9 @@ def console_is_clean(capture: Capture) -> Iterator[Finding]:
         raise NotObserved("the console was not looked at: the capture is older than this law")
     if not console.lines:
         raise NotObserved(f"{console.file} is empty: nothing proves that the kernel had a console")
-    hushed = _HUSHED.search(capture.machine.command_line)
-    if hushed:
-        raise NotObserved(f"the console does not show warnings: {hushed[1]} on the kernel's command line")
+    word = hushed(capture)
+    if word:
+        raise NotObserved(f"the console does not show warnings: {word} on the kernel's command line")
     for splat in console.splats:
         yield Finding(
             subject=splat.kind,
@@ -36,3 +36,9 @@ def console_is_clean(capture: Capture) -> Iterator[Finding]:
             said=" / ".join(splat.text[:_SAID]),
             known=excuse(splat, capture.machine.substrate),
         )
+
+
+def hushed(capture: Capture) -> str:
+    """Return the word of the kernel's command line that keeps warnings off its console, or ""."""
+    found = _HUSHED.search(capture.machine.command_line)
+    return found[1] if found else ""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ccsight.arm64.registers import CCSIDR_EL1
 from ccsight.arm64.suggest import nearest
 from ccsight.checks import places
 from ccsight.checks.migration import STRATEGIES
@@ -30,11 +31,20 @@ class Refused(Exception):
         self.next_step = next_step
 
 
-class Word(str):
-    """A piece of the text, and where it stands; lark's tokens are such words."""
+@dataclass(frozen=True)
+class Word:
+    """A piece of the text, and the column where it stands; in quotes it is no number and no vantage."""
 
-    type: str
-    start_pos: int | None
+    said: str
+    at: int
+    quoted: bool = False
+
+    @property
+    def number(self) -> int | None:
+        """The number that it is, if it is one."""
+        if self.quoted or not _NUMBER.fullmatch(self.said):
+            return None
+        return int(self.said, 16 if self.said[:2] in ("0x", "0X") else 10)
 
 
 Setting = tuple[Word, Word]
@@ -48,12 +58,16 @@ class Path:
     settings: tuple[Setting, ...]
 
 
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _ORDERED = ("<", "<=", ">", ">=")
 _VANTAGES = tuple(map(str, Vantage))
 #: What a reading may say in place of a value, beside the names of errnos.
 _PROBLEMS = ("UNDEF", "TRAPPED", TOO_LONG)
 _ESR = re.compile(r"ESR 0x[0-9a-f]+")
-_WIDEST = 1 << 64
+_WIDEST = (1 << 64) - 1
+_MOST_CPUS = 4095
+_NO_PROGRAM = "no program {} reads registers"
+_WHICH_CACHE = "CCSIDR_EL1[0] is the data or unified cache of level 1, [1] its instruction cache, [2] level 2"
 #: How a comparison's question is asked.
 _INSTEAD = {
     "CR-007": "migrate(SPEC -> this) is transparent",
@@ -64,73 +78,58 @@ _INSTEAD = {
 }
 
 
-def _at(word: Word) -> int:
-    return word.start_pos or 0
-
-
-def text(word: Word) -> str:
-    """Return what a word says: without its quotes and trailing blanks."""
-    if word.type == "STRING":
-        return re.sub(r"\\(.)", r"\1", word[1:-1])
-    return str(word).rstrip()
-
-
 def _like(word: str, known: Iterable[str]) -> str:
-    names = list(known)
+    names = list(dict.fromkeys(known))
     same = [name for name in names if name.casefold() == word.casefold()]
     return f"did you mean {same[0]!r}?" if same else nearest(word, names)
 
 
 def _one_of(word: Word, known: Iterable[str], fact: str) -> str:
-    said, names = text(word), list(known)
-    if said not in names:
-        raise Refused(_at(word), fact.format(said), _like(said, names))
-    return said
+    names = list(known)
+    if word.said not in names:
+        raise Refused(word.at, fact.format(repr(word.said)), _like(word.said, names))
+    return word.said
 
 
 def law(word: Word) -> str:
     """Return the id of a law. Refuses what is judged of two captures, with the way to ask that."""
-    check = text(word)
-    if check in LAWS or check in LAWS_ON_REQUEST:
+    check, laws = word.said, sorted([*LAWS, *LAWS_ON_REQUEST])
+    if check in laws:
         return check
     try:
         other = named(check)
     except UsageError:
-        raise Refused(
-            _at(word), f"there is no law {check!r}", _like(check, [*LAWS, *LAWS_ON_REQUEST])
-        ) from None
+        raise Refused(word.at, f"there is no law {check!r}", _like(check, laws)) from None
     what = "is a comparison" if isinstance(other, Comparison) else "is not judged of one capture"
-    laws = ", ".join(sorted([*LAWS, *LAWS_ON_REQUEST]))
     instead = _INSTEAD.get(check)
-    raise Refused(
-        _at(word),
-        f"{check} {what}: check takes a law",
-        f"write it as: {instead}" if instead else f"laws: {laws}",
-    )
+    next_step = f"write it as: {instead}" if instead else f"laws: {', '.join(laws)}"
+    raise Refused(word.at, f"{check} {what}: check takes a law", next_step)
 
 
-def moves(
-    source: Word, destination: Word, choices: Sequence[Setting], outcome: Word, *, at_worst: bool
-) -> Question:
+def moves(ends: tuple[Word, Word], choices: Sequence[Setting], outcome: Word, *, at_worst: bool) -> Question:
     """Return the question of VMs that move from or to this kernel."""
-    specs = text(source), text(destination)
-    if (THIS in specs) + (specs == (THIS, THIS)) != 1:
-        fact = "VMs move from another kernel to this one, or from this one to another"
-        raise Refused(_at(source), fact, "migrate(deb:6.1 -> this), or migrate(this -> deb:6.1); check CR-006 is this to this")
+    source, destination = (end.said for end in ends)
+    if (source == THIS) == (destination == THIS):
+        raise Refused(
+            ends[0].at,
+            "VMs move from another kernel to this one, or from this one to another",
+            "migrate(deb:6.1 -> this), or migrate(this -> deb:6.1); from this to this is check CR-006",
+        )
     said = _settings(choices, ("strategy", "vmm"))
-    found = {}
+    found = {"strategy": "", "vmm": ""}
     for key, known in (("strategy", [*STRATEGIES]), ("vmm", [vmm.name for vmm in VMMS])):
-        found[key] = _one_of(said[key], known, f"there is no {key} {{!r}}") if key in said else ""
-    word = _one_of(outcome, map(str, Outcome), "{!r} is no outcome of a migration")
-    return Moves(*specs, Outcome(word), at_worst, found["strategy"], found["vmm"])
+        if key in said:
+            found[key] = _one_of(said[key], known, f"there is no {key} {{}}")
+    word = Outcome(_one_of(outcome, map(str, Outcome), "{} is no outcome of a migration"))
+    return Moves(source, destination, word, at_worst, **found)
 
 
 def _settings(given: Iterable[Setting], known: Sequence[str]) -> dict[str, Word]:
     found: dict[str, Word] = {}
     for key, value in given:
-        name = _one_of(key, known, "{!r} is nothing that can be said here")
+        name = _one_of(key, known, "{} is nothing that can be said here")
         if name in found:
-            raise Refused(_at(key), f"{name} is said twice", "")
+            raise Refused(key.at, f"{name} is said twice", "say it once")
         found[name] = value
     return found
 
@@ -138,109 +137,101 @@ def _settings(given: Iterable[Setting], known: Sequence[str]) -> dict[str, Word]
 def compared(path: Path, operator: Word, value: Word) -> Question:
     """Return the question whether a reading is what a value says, or whether two vantages agree."""
     first, *rest = path.parts
-    vantage = Vantage(first) if first in _VANTAGES and first.type != "STRING" else None
+    vantage = Vantage(first.said) if first.said in _VANTAGES and not first.quoted else None
     if vantage is None and (path.settings or len(rest) > 1):
-        raise Refused(_at(first), f"there is no vantage {text(first)!r}", _like(text(first), _VANTAGES))
+        raise Refused(first.at, f"there is no vantage {first.said!r}", _like(first.said, _VANTAGES))
     place = _place(vantage, path.settings)
     if vantage and not rest:
-        return _alike(place, first, operator, value)
-    if vantage is None:
-        rest = [first, *rest]
-    if len(rest) > 2:
-        raise Refused(_at(rest[2]), "a field has no parts", "VANTAGE.REGISTER.FIELD is the most")
-    register = _register(rest[0], None if vantage else _VANTAGES)
-    field = _field(register, rest[1]) if len(rest) > 1 else ""
-    _prove_read(place, register, rest[0])
-    return Reads(place, register, field, str(operator), _value(register, field, operator, value))
+        return _alike(place, operator, value)
+    register, *fields_asked = rest if vantage else path.parts
+    if len(fields_asked) > 1:
+        raise Refused(fields_asked[1].at, "a field has no parts", "VANTAGE.REGISTER.FIELD is the most")
+    name = _register(register, () if vantage else _VANTAGES)
+    field = _field(name, fields_asked[0]) if fields_asked else ""
+    _prove_read(place, name, register)
+    wanted = _value(name, field, operator, value)
+    if name == CCSIDR_EL1.name and (field or isinstance(wanted, int)):
+        raise Refused(register.at, "nobody reads CCSIDR_EL1 without saying of which cache", _WHICH_CACHE)
+    return Reads(place, name, field, operator.said, wanted)
 
 
 def _place(vantage: Vantage | None, settings: Iterable[Setting]) -> Place:
     said = _settings(settings, ("vcpu", "phase", "program", "cpu"))
-    phase = _one_of(said["phase"], places.phases(), "there is no phase {!r}") if "phase" in said else ""
-    programs = places.programs()
-    program = _one_of(said["program"], programs, "no program {!r} reads registers") if "program" in said else ""
-    place = Place(vantage, _number(said.get("vcpu")), phase, program, _number(said.get("cpu")))
+    phase = _one_of(said["phase"], places.phases(), "there is no phase {}") if "phase" in said else ""
+    program = _one_of(said["program"], places.programs(), _NO_PROGRAM) if "program" in said else ""
+    vcpu, cpu = (_cpu(said[key]) if key in said else None for key in ("vcpu", "cpu"))
+    place = Place(vantage, vcpu, phase, program, cpu)
     if said and not place.sources():
-        at = min(map(_at, said.values()))
-        raise Refused(at, f"nobody looks from {place}", _where(vantage))
+        at = min(word.at for word in said.values())
+        raise Refused(at, f"nobody looks from {place}", f"programs and phases: {_looked_at(vantage)}")
     return place
 
 
-def _number(word: Word | None) -> int | None:
-    if word is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,4}", word):
-        raise Refused(_at(word), f"{text(word)!r} is no number of a CPU", "count from 0")
-    return int(word)
+def _cpu(word: Word) -> int:
+    if word.number is None or word.number > _MOST_CPUS:
+        raise Refused(word.at, f"{word.said!r} is no number of a CPU", "count from 0")
+    return word.number
 
 
-def _where(vantage: Vantage | None, register: str = "") -> str:
-    """Return from where a register, or any, is read."""
-    found = [
-        f"{each}({'phase=' + '|'.join(source.phases)}): {source.title}"
+def _looked_at(vantage: Vantage | None) -> str:
+    """Return the programs that look from a vantage, with their phases."""
+    found = {
+        source.title: f"{source.title} ({', '.join(source.phases)}{'' if source.pinned else '; on no CPU'})"
         for source in places.SOURCES
-        for each in source.reads
-        if vantage in (None, each) and (not register or register in source.reads[each])
-    ]
-    return f"{register or vantage or 'registers'} can be read as {'; '.join(found)}"
+        if vantage in (None, *source.reads)
+    }
+    return ", ".join(found.values())
 
 
-def _register(word: Word, others: Sequence[str] | None) -> str:
-    register = text(word)
-    if register not in places.registers():
-        known = [*places.registers(), *(others or ())]
-        what = "register" if others is None else "register or vantage"
-        raise Refused(_at(word), f"no program reads a {what} {register!r}", _like(register, known))
-    return register
+def _register(word: Word, others: Sequence[str]) -> str:
+    if word.said in places.registers():
+        return word.said
+    what = "register or vantage" if others else "register"
+    known = [*places.registers(), *others]
+    raise Refused(word.at, f"there is no {what} {word.said!r} that is read", _like(word.said, known))
 
 
 def _prove_read(place: Place, register: str, word: Word) -> None:
-    if not place.sources(register):
-        where = f"from {place}" if f"{place}" else "of a VM"
-        next_step = _where(place.vantage if _reads(place.vantage, register) else None, register)
-        if register == "CCSIDR_EL1":
-            next_step = "say which cache: CCSIDR_EL1[0] is the data side of level 1, [1] its instruction side"
-        raise Refused(_at(word), f"nobody reads {register} {where}", next_step)
-
-
-def _reads(vantage: Vantage | None, register: str) -> bool:
-    return vantage is not None and bool(Place(vantage).sources(register))
+    if place.sources(register):
+        return
+    if register == CCSIDR_EL1.name:
+        raise Refused(word.at, "nobody reads CCSIDR_EL1 without saying of which cache", _WHICH_CACHE)
+    able = [f"{vantage}.{register}" for vantage in Vantage if Place(vantage).sources(register)]
+    where = f"from {place}" if f"{place}" else "of a VM"
+    raise Refused(word.at, f"nobody reads {register} {where}", f"it is read as {', '.join(able)}")
 
 
 def _field(register: str, word: Word) -> str:
     known = list(dict.fromkeys(each.name for each in fields(register)))
     if not known:
-        raise Refused(_at(word), f"{register} has no fields here", f"compare all of it: {register} == 0x0")
-    return _one_of(word, known, f"{register} has no field {{!r}}")
+        raise Refused(word.at, f"{register} has no fields here", f"compare all of it: {register} == 0x0")
+    return _one_of(word, known, f"{register} has no field {{}}")
 
 
 def _value(register: str, field: str, operator: Word, word: Word) -> int | str:
     """Return what a reading is compared with. Refuses what it can never be."""
     found = fields(register, field) if field else ()
-    if word.type == "NUMBER":
-        number = int(word, 16 if word[:2] in ("0x", "0X") else 10)
-        widest = max((each.mask >> each.lo for each in found), default=_WIDEST - 1)
-        if number > widest:
+    if word.number is not None:
+        widest = max((each.mask >> each.lo for each in found), default=_WIDEST)
+        if word.number > widest:
             what = f"{register}.{field}" if field else register
-            raise Refused(_at(word), f"{what} is never {word}", f"at most {widest:#x}")
-        return number
-    said = text(word)
-    if operator in _ORDERED:
-        raise Refused(_at(operator), f"words have no order: {said!r}", "compare words with == or !=")
+            raise Refused(word.at, f"{what} is never {word.said}", f"at most {widest:#x}")
+        return word.number
     words = [name for each in found for name in each.words]
-    if said not in (*words, *_PROBLEMS, *errno.errorcode.values()) and not _ESR.fullmatch(said):
+    if word.said not in (*words, *_PROBLEMS, *errno.errorcode.values()) and not _ESR.fullmatch(word.said):
         known = [*words, *_PROBLEMS, "ENOENT", "EINVAL", "EBUSY", "ENOEXEC"]
-        raise Refused(_at(word), f"no reading says {said!r}", _like(said, known))
-    return said
+        raise Refused(word.at, f"no reading says {word.said!r}", _like(word.said, known))
+    if operator.said in _ORDERED:
+        raise Refused(operator.at, f"words have no order: {word.said!r}", "compare words with == or !=")
+    return word.said
 
 
-def _alike(place: Place, vantage: Word, operator: Word, word: Word) -> Question:
-    other = Vantage(_one_of(word, _VANTAGES, "{!r} is no vantage; compare one with another, or name a register"))
-    if operator in _ORDERED:
-        raise Refused(_at(operator), "vantages have no order", f"{vantage} == {other}")
-    question = Alike(place, other, operator == "==")
-    if not question.meet:
-        raise Refused(
-            _at(word), f"{place} and {other} are never read in the same place", "compare registers one by one"
-        )
+def _alike(place: Place, operator: Word, word: Word) -> Question:
+    other = Vantage(_one_of(word, _VANTAGES, "{} is no vantage"))
+    if operator.said in _ORDERED:
+        raise Refused(operator.at, "vantages have no order", "compare them with == or !=")
+    question = Alike(place, other, operator.said == "==")
+    if other is place.vantage or not question.meet:
+        fact = f"{place} and {other} are never read in one place"
+        raise Refused(word.at, fact, "compare registers one by one")
     return question

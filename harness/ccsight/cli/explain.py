@@ -18,6 +18,7 @@ def explain(text: tuple[str, ...], as_json: bool) -> None:
       a message of a VMM or kernel whole or in part; quote it, it may have several lines
       a register and an errno      why KVM_SET_ONE_REG refuses: which rules, of which kernels
       a check                      CR-003
+      predicate                    the language of --where, form by form
 
     \b
     Examples:

@@ -21,6 +21,7 @@ from ccsight.checks import (
     named,
 )
 from ccsight.checks.advice import advice
+from ccsight.checks.language import LANGUAGE
 from ccsight.errors import UsageError
 from ccsight.evidence.model import SCHEMA
 from ccsight.evidence.record import Record, to_json
@@ -51,6 +52,8 @@ _KINDS = {
     "fails twice, with a good boot of its base between",
     Comparison: "comparison: measured, never a failure",
 }
+#: The word for the language of ``--where``.
+_PREDICATE = "PREDICATE"
 _CHECKS = (*LAWS, *LAWS_ON_REQUEST, *AGREEMENTS, *TRIALS, *COMPARISONS, *CROSSINGS)
 
 
@@ -75,6 +78,8 @@ def explain(text: str) -> tuple[Explanation, ...]:
     check = text.strip().upper()
     if check in _CHECKS:
         return (_check(check),)
+    if check == _PREDICATE:
+        return (_predicate(),)
     ids = dict.fromkeys(_ids(text))
     registers = dict.fromkeys([*map(kvm_ids.name, ids), *_registers(text)])
     found = [_message(row) for row in messages(text)]
@@ -121,6 +126,14 @@ def _check(check: str) -> Explanation:
         title=f"{check}: {found.title}",
         facts=(("kind", _KINDS[type(found)]), ("bug class", found.bug_class)),
         next_step=advice(check),
+    )
+
+
+def _predicate() -> Explanation:
+    return Explanation(
+        title="predicate: what tells a good capture from a bad one",
+        facts=LANGUAGE,
+        next_step="ccsight show --where PREDICATE asks a run that there is",
     )
 
 

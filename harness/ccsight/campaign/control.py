@@ -15,7 +15,7 @@ from ccsight.errors import CcsightError, InfraError
 from ccsight.evidence.boots import Boot, Boots, End, Role
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import SCHEMA
-from ccsight.evidence.run import Plan
+from ccsight.evidence.plan import Plan
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels import stored
 from ccsight.kernels.model import Kernel

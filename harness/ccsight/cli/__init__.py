@@ -23,6 +23,7 @@ VERBS = {
     "compare": "Boot two kernels and show what a guest sees differently.",
     "capture": "Boot one kernel and show what a guest sees.",
     "migrate": "Save VMs on one kernel, restore them on another, both ways.",
+    "bisect": "Find the commit that changed what a guest sees, and prove it.",
     "profile": "Say which values a VMM sets so that guests can be rolled back.",
     "show": "Show a run again, from its folder.",
     "diff": "Compare two captures, offline.",

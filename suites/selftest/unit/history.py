@@ -46,6 +46,14 @@ class History:
                 git(self.place, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", **index)
             return self._commit(git(self.place, "write-tree", **index), subject)
 
+    def apply(self, subject: str, patch: Path) -> str:
+        """Commit what a patch does. Returns the id."""
+        with tempfile.TemporaryDirectory() as scratch:
+            index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+            git(self.place, "read-tree", "HEAD", **index)
+            git(self.place, "apply", "--cached", str(patch.absolute()), **index)
+            return self._commit(git(self.place, "write-tree", **index), subject)
+
     def _edited(self, path: str, old: str, new: str) -> str:
         text = git(self.place, "cat-file", "blob", f"HEAD:{path}") + "\n"
         if text.count(old) != 1:

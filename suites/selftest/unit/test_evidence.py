@@ -12,6 +12,7 @@ from recorded import capture
 from ccsight.campaign.planning import plan_comparison
 from ccsight.checks import COMPARISONS, LAWS
 from ccsight.errors import EvidenceError, NoSpace, UsageError
+from ccsight.evidence.bisection import Order, Step
 from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case
 from ccsight.evidence.failure import Failure
@@ -146,7 +147,15 @@ def test_slugs_do_not_collide(one, other):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("run", Plan), ("case", Case), ("capture", Capture), ("failure", Failure), ("boots", Boots)],
+    [
+        ("run", Plan),
+        ("case", Case),
+        ("capture", Capture),
+        ("failure", Failure),
+        ("boots", Boots),
+        ("bisect", Order),
+        ("step", Step),
+    ],
 )
 def test_the_committed_schemas_are_current(name, kind):
     text = schema_text(kind)

@@ -1,0 +1,134 @@
+"""``ccsight bisect``: which commit did it."""
+
+import os
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from ccsight.cli.options import json_option, out_option, silicon_option
+from ccsight.errors import UsageError
+
+#: A core whose registers differ on either side of the normalization, without FEAT_CCIDX.
+_MACHINE = "emulated:neoverse-n1"
+
+
+@click.command()
+@click.argument("predicate", required=False)
+@click.argument("paths", nargs=-1, metavar="[-- PATH...]")
+@click.option(
+    "--good",
+    metavar="KERNEL",
+    help="Where all is well: git:PATH,ref=REF, deb:SERIES=VERSION, or any to which --bad adds options.",
+)
+@click.option("--bad", metavar="KERNEL", help="Where it is not: of the same repository, or flavour.")
+@click.option(
+    "--on", "machines", multiple=True, metavar="MACHINE", help=f"Machine to boot. [default: {_MACHINE}]"
+)
+@click.option(
+    "--confirm", multiple=True, metavar="MACHINE", help="Boot the ends and the proof on this one as well."
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Boots of each suspect; most of them decide.",
+)
+@click.option("--skip", "skips", multiple=True, metavar="COMMIT", help="With --resume: leave this one out.")
+@click.option("--resume", metavar="ID", help='Go on with a bisection: its id, its folder, or "latest".')
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 2,
+    show_default="CPUs",
+    help="Machines that boot a suspect at the same time.",
+)
+@click.option("--dry-run", is_flag=True, help="Say how many steps, builds and boots it takes.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what is being built.")
+@silicon_option
+@out_option
+@json_option
+def bisect(
+    predicate: str | None,
+    paths: tuple[str, ...],
+    good: str | None,
+    bad: str | None,
+    machines: tuple[str, ...],
+    confirm: tuple[str, ...],
+    repeat: int,
+    skips: tuple[str, ...],
+    resume: str | None,
+    workers: int,
+    dry_run: bool,
+    verbose: bool,
+    silicon: Path | None,
+    results: Path,
+    as_json: bool,
+) -> int:
+    """Find the commit with which PREDICATE changed, and prove that it is the one.
+
+    PREDICATE says what is good (or, if it holds at the bad end only, what is wrong): see ccsight explain
+    predicate. Both ends are built, booted and asked first; it has to tell them apart on every machine. Then
+    git chooses, among the commits that touch the PATHs if there are any. A suspect is bad as soon as one
+    machine says so, good only where all do.
+
+    What does not build is skipped; so is what does not boot, twice, with a good boot of the good
+    end in between. Where a machine is to blame, or something was not observed, the bisection stops, for
+    --resume. Skips may leave a range of commits, which is then the answer.
+
+    At last the parent of what was found is booted again, then it, then the bad end with it reverted.
+
+    \b
+    Exit status: 0 found and proven  1 not found, or not proven  2 the call makes no sense
+                 3 something could not be observed              130 interrupted
+
+    \b
+    Examples:
+      ccsight bisect --good git:linux,ref=v6.12 --bad git:linux,ref=topic 'guest.CLIDR_EL1.LoC == 1'
+      ccsight bisect --good git:linux,ref=v6.12 --bad git:linux,ref=topic 'check CR-004' -- arch/arm64/kvm
+      ccsight bisect --good deb:6.1 --bad deb:6.12 'guest.CLIDR_EL1.LoC == 2' --on silicon:graviton3
+      ccsight bisect --good K --bad K,patch=series.mbox 'check CR-004'      which patch of the series
+      ccsight bisect --good K --bad K,kconfig=my.config 'check CR-004'      which of the options
+      ccsight bisect --resume latest
+    """
+    from ccsight.campaign import bisections as job
+    from ccsight.evidence.bisection import Bisection
+    from ccsight.machines.silicon import load
+
+    manner = job.Manner(workers, as_json, verbose, skips)
+    if resume is not None:
+        _refuse_other_orders(click.get_current_context())
+        return job.carry_out(Bisection.find(results, resume), manner)
+    if not (good and bad and predicate):
+        lacking = [
+            word for word, given in (("--good", good), ("--bad", bad), ("PREDICATE", predicate)) if not given
+        ]
+        raise UsageError(f"bisect needs {' and '.join(lacking)}", next_step="ccsight bisect --help")
+    if skips:
+        raise UsageError("--skip is for a bisection that goes on", next_step="--resume ID --skip COMMIT")
+    again = ["ccsight", "bisect", "--good", good, "--bad", bad, predicate]
+    again += [word for machine in machines for word in ("--on", machine)]
+    again += [word for machine in confirm for word in ("--confirm", machine)]
+    again += ["--repeat", f"{repeat}"] * (repeat > 1) + (["--silicon", str(silicon)] if silicon else [])
+    again += ["--", *paths] if paths else []
+    on = machines or (_MACHINE,)
+    request = job.Request(good, bad, predicate, on, tuple(again), load(silicon), confirm, paths, repeat)
+    if dry_run:
+        return job.show_plan(results, request, as_json=as_json)
+    return job.carry_out(job.start(results, request), manner)
+
+
+def _refuse_other_orders(context: click.Context) -> None:
+    """One that goes on has its ends and machines: naming others would be ignored, so it is refused."""
+    mine = {"resume", "skips", "workers", "verbose", "results", "as_json"}
+    told = [
+        name
+        for name in context.params
+        if name not in mine and context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    ]
+    if told:
+        raise UsageError(
+            "--resume takes all else from the bisection", evidence=f"given as well: {', '.join(told)}"
+        )

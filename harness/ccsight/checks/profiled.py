@@ -5,6 +5,8 @@ A question is a case: FAIL where the kernel shows something else or refuses, MIS
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from ccsight.arm64.registers import ID_AA64MMFR2_EL1, base_name
 from ccsight.arm64.suggest import nearest
 from ccsight.checks.fields import differences
@@ -135,7 +137,8 @@ def _otherwise(shown: Shown, view: View) -> Iterator[Finding]:
     features = found[_FEATURES].value
     if features is not None:
         found[_FEATURES] = Reading(value=Hex(features & _CCIDX.mask))
-    for finding in differences(_as_view(view, wanted), _as_view(view, found)):
+    as_wanted, as_found = (msgspec.structs.replace(view, readings=each) for each in (wanted, found))
+    for finding in differences(as_wanted, as_found):
         yield Finding(
             subject=finding.subject,
             where=f"{view.vantage}, vCPU {view.vcpu}",
@@ -143,9 +146,3 @@ def _otherwise(shown: Shown, view: View) -> Iterator[Finding]:
             before=finding.before,
             after=finding.after,
         )
-
-
-def _as_view(view: View, readings: dict[str, Reading]) -> View:
-    return View(
-        vantage=view.vantage, vcpu=view.vcpu, program=view.program, phase=view.phase, readings=readings
-    )

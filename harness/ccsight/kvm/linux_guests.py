@@ -137,8 +137,10 @@ def promised(guest: LinuxGuest) -> dict[str, int]:
 
 def why_promised(guest: LinuxGuest, name: str) -> str:
     """Return why a guest is known to act upon a promise that CTR_EL0, as written, does not make."""
-    written, clidr = guest.ctr or 0, guest.clidr_start[0] if guest.clidr_start else 0
-    if name != "IDC" or CTR_EL0.field("IDC").extract(written) or not effective_idc(written, clidr):
+    written, clidr = guest.ctr or 0, guest.clidr
+    if name != "IDC" or clidr is None or CTR_EL0.field("IDC").extract(written):
+        return ""
+    if not effective_idc(written, clidr):
         return ""
     return (
         "KVM lets a VMM clear CTR_EL0.IDC (Linux 2843cae26644, v6.11), and leaves CLIDR_EL1 as it was "

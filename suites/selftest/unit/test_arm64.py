@@ -5,6 +5,7 @@ import pytest
 from ccsight.arm64 import caches, kvm_ids
 from ccsight.arm64.caches import Layout, Side
 from ccsight.arm64.registers import CCSIDR_EL1, CLIDR_EL1, CTR_EL0, REGISTERS, in_short
+from ccsight.arm64.suggest import nearest
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,32 @@ def test_geometry_of_both_layouts(ccsidr, layout, said, size):
     shape = caches.geometry(ccsidr, layout)
     assert str(shape) == said
     assert caches.human_size(shape.size) == size
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (1 << 30, "1G"),
+        (3 << 30, "3G"),
+        (1 << 31 | 1 << 20, "2049M"),
+        (1 << 20, "1M"),
+        (1536, "1536 B"),
+        (0, "0 B"),
+    ],
+)
+def test_a_size_is_said_in_the_largest_unit_that_divides_it(size, said):
+    assert caches.human_size(size) == said
+
+
+def test_a_selector_of_two_digits_has_its_own_id():
+    assert kvm_ids.of_reading("CCSIDR_EL1[12]") == 0x602000000011000C
+    assert kvm_ids.of_reading("CCSIDR_EL1[1]") == 0x6020000000110001
+
+
+def test_only_the_nearest_name_is_proposed():
+    assert nearest("guset", ["guest", "guests", "userspace"]) == "did you mean 'guest'?"
+    assert nearest("CLI", ["CTR_EL0", "CLIDR_EL1"]) == "did you mean 'CLIDR_EL1'?"
+    assert nearest("x", ["CTR_EL0", "CLIDR_EL1"]) == "known: CTR_EL0, CLIDR_EL1"
 
 
 def test_only_one_set_of_one_way_is_fabricated():

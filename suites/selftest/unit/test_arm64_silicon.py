@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from core_samples import FULL, SPARSE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccsight.arm64.caches import Geometry, Layout, Side, listed, minimum_line
 from ccsight.arm64.registers import CLIDR_EL1, CTR_EL0, Register
-from ccsight.arm64.silicon import Base, Core
-from ccsight.arm64.silicon_rules import breaches, machine_breaches
+from ccsight.arm64.silicon import Base, Core, Override
+from ccsight.arm64.silicon_rules import Breach, breaches, machine_breaches
 
 
 def made(register: Register, **fields: int) -> int:
@@ -216,7 +217,91 @@ def test_a_line_is_measured_against_its_own_side():
 def test_cores_of_one_machine():
     core, _ = _plain()
     assert machine_breaches((core,) * 8) == ()
-    assert [b.rule for b in machine_breaches(())] == ["a machine has 1 to 8 CPUs"]
-    assert [b.rule for b in machine_breaches((core,) * 9)] == ["a machine has 1 to 8 CPUs"]
+    for count in (0, 9):
+        (wrong,) = machine_breaches((core,) * count)
+        assert wrong == Breach("cpus", f"{count} names", "a machine has 1 to 8 CPUs", "the emulated board")
     (mixed,) = machine_breaches((core, replace(core, base="max")))
-    assert (mixed.rule, mixed.value) == ("all cores of a machine have one base", "max, model")
+    rule, demanded = "all cores of a machine have one base", "QEMU: all CPUs of a machine are of one model"
+    assert mixed == Breach("cpus", "max, model", rule, demanded)
+
+
+def test_tags_of_any_level_need_memory_tagging():
+    core, base = _plain()
+    for level in range(1, 8):
+        tagged = replace(core, clidr=altered(CLIDR_EL1, core.clidr, **{f"Ttype{level}": 1}))
+        assert [each.key for each in breaches(tagged, base)] == ["clidr"]
+        assert breaches(tagged, replace(base, mte=True)) == ()
+
+
+def test_all_seven_levels_may_have_a_cache():
+    core, base = _plain()
+    full = made(CLIDR_EL1, **{f"Ctype{level}": 4 for level in range(1, 8)}, LoC=7)
+    sizes = dict.fromkeys(range(0, 14, 2), 0x1A)
+    assert breaches(replace(core, clidr=full, ccsidr=sizes), base) == ()
+
+
+def test_a_breach_of_a_size_names_the_cache_or_the_register():
+    core, base = _plain()
+    wide = replace(core, ccsidr={**core.ccsidr, 0: 1 << 32 | 0x701FE00A})
+    (above,) = breaches(wide, base)
+    assert (above.key, above.value) == ("ccsidr.L1D", "0x1701fe00a")
+    (more,) = breaches(replace(core, ccsidr={**core.ccsidr, 13: 0x1A}), base)
+    assert (more.value, more.demanded_by) == ("0x1a", "DDI 0487 D24.2, CCSIDR_EL1")
+    assert "CCSIDR_EL1[13] is not" in more.rule
+
+
+def test_the_upper_half_of_a_wide_size_has_reserved_bits_too():
+    core, base = _plain()
+    wide = replace(core, ccidx=True, ccsidr=dict.fromkeys(core.ccsidr, 1 << 60 | 0xFF0000001A))
+    found = breaches(wide, replace(base, aarch32=False))
+    assert [each.key for each in found] == ["ccsidr.L1I", "ccsidr.L1D", "ccsidr.L2"]
+    assert all(each.rule.endswith("RES0, but 0x1000000000000000 is set") for each in found)
+
+
+def test_every_cache_with_a_size_is_judged_behind_one_without():
+    core, base = _plain()
+    found = breaches(replace(core, ccsidr={1: core.ccsidr[1], 2: 1 << 32 | core.ccsidr[2]}), base)
+    assert [each.key for each in found] == ["clidr", "ccsidr.L2"]
+
+
+def test_a_wrong_midr_is_cited():
+    core, base = _plain()
+    for midr in (1 << 32 | core.midr, 0x000FD083, 0x4107D083):
+        (found,) = breaches(replace(core, midr=midr), base)
+        assert (found.key, found.value) == ("midr", f"{midr:#x}")
+        assert found.demanded_by == "DDI 0487 D24.2, MIDR_EL1"
+
+
+def test_what_a_row_gives_is_overridden_and_nothing_else():
+    sizes = {f"CCSIDR_EL1[{n}]": Override(value) for n, value in FULL.ccsidr.items()}
+    sizes |= {f"CCSIDR2_EL1[{n}]": Override(0x100 + n) for n in FULL.ccsidr}
+    both = 0xF << 20 | 0xF << 56
+    assert FULL.overrides() == sizes | {
+        "CTR_EL0": Override(0x9444C005),
+        "CLIDR_EL1": Override(0x82000024),
+        "ID_AA64MMFR2_EL1": Override(1 << 20 | 2 << 56, both),
+        "DCZID_EL0": Override(7, mask=0xF),
+        "MIDR_EL1": Override(0x610F1234, at_el2_only=True),
+        "REVIDR_EL1": Override(0x55, at_el2_only=True),
+    }
+    assert SPARSE.overrides() == {
+        "CTR_EL0": Override(0x9444C006),
+        "CLIDR_EL1": Override(0x82000024),
+        "CCSIDR_EL1[2]": Override(0x1A),
+        "ID_AA64MMFR2_EL1": Override(0, both),
+        "MIDR_EL1": Override(0x620F1234, at_el2_only=True),
+    }
+    assert not {"MIDR_EL1", "REVIDR_EL1"} & replace(FULL, shows_midr=False).overrides().keys()
+
+
+def test_what_a_row_declares_of_a_part_goes_by_the_field():
+    parts = {name: value for name, value in FULL.declared().items() if "." in name}
+    assert parts == {"ID_AA64MMFR2_EL1.CCIDX": 1, "ID_AA64MMFR2_EL1.EVT": 2, "DCZID_EL0.BS": 7}
+    assert SPARSE.declared() == {
+        "CTR_EL0": 0x9444C006,
+        "CLIDR_EL1": 0x82000024,
+        "CCSIDR_EL1[2]": 0x1A,
+        "ID_AA64MMFR2_EL1.CCIDX": 0,
+        "ID_AA64MMFR2_EL1.EVT": 0,
+        "MIDR_EL1": 0x620F1234,
+    }

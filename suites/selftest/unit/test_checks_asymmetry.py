@@ -396,6 +396,40 @@ def test_cr018_fails_for_a_behaviour_that_nobody_knows():
     assert "where a native kernel is the nearest, this stands out: is not listed" in case.findings[0].said
 
 
+@pytest.mark.parametrize("lost", ["origin", "cpu"])
+def test_cr003_misses_a_register_that_was_carried_from_or_to_no_cpu(lost):
+    seen = m2_native()
+    at = next(n for n, write in enumerate(seen.writes) if write.phase == CARRIED and write.problem)
+    writes = list(seen.writes)
+    writes[at] = msgspec.structs.replace(writes[at], **{lost: None})
+    case = verdict("CR-003", msgspec.structs.replace(seen, writes=tuple(writes)))
+    assert case.status is Status.MISS
+
+
+@pytest.mark.parametrize("known", [0, 2])
+def test_cr018_fails_for_an_unknown_behaviour_though_the_cpus_are_not_known(known):
+    """What of them is not known says nothing; that a size is not listed stands out all the same."""
+    seen = mismatched_native()
+    rows = declared(seen).machine.declared[:known]
+    machine = msgspec.structs.replace(seen.machine, declared=rows)
+    lists = tuple(msgspec.structs.replace(each, ids=each.ids[:-1]) for each in seen.register_lists)
+    odd = msgspec.structs.replace(seen, machine=machine, register_lists=lists)
+    case = verdict("CR-018", odd)
+    assert (case.status, len(case.findings)) == (Status.FAIL, 1)
+    assert case.findings[0].where == "KVM_GET_REG_LIST"
+
+
+def test_cr018_takes_untrapped_guests_values_for_an_unknown_behaviour_that_is_nearly_native():
+    real = capture("neoverse-n1", "6.1")
+    ids = tuple(kvm_id for kvm_id in real.register_lists[0].ids if kvm_id != 0x6020000000110002)
+    lists = tuple(msgspec.structs.replace(each, ids=ids) for each in real.register_lists)
+    odd = swept_bent(msgspec.structs.replace(real, register_lists=lists), GUEST, 1, MOVED, CLIDR_EL1=0x123)
+    assert held(verdict("CR-018", odd)) >= {
+        ("CCSIDR_EL1[2]", "KVM_GET_REG_LIST"),
+        ("CLIDR_EL1", "guest, moved, CPU 1"),
+    }
+
+
 def test_cr018_names_the_single_observation_that_stands_out_of_the_nearest_behaviour():
     """All else is as a normalised kernel has it: fourteen sizes, made of CTR_EL0, but one is not listed."""
     real = capture("neoverse-n1", "6.12")

@@ -1,5 +1,6 @@
 """CR-019 on every row of boots: blame takes two failures, and a good boot of the base between them."""
 
+import msgspec
 import pytest
 
 from ccsight.campaign.planning import cases_of
@@ -62,6 +63,15 @@ def test_two_failures_with_a_good_boot_of_the_base_between_are_the_kernel_s_faul
 def test_anything_less_is_a_miss_that_says_why(ends, words):
     case = verdict(row(*ends))
     assert (case.status, words in case.reason) == (Status.MISS, True), case.reason
+
+
+def test_a_doubt_has_the_words_of_the_failure():
+    died = "the kernel panicked: no: last words (console.log:7)"
+    assert verdict(row(DOWN, UP)).reason.endswith(f"it failed to boot once, and then booted: {died}")
+    assert verdict(row(DOWN)).reason.endswith(died)
+    untold = row(DOWN)
+    silent = msgspec.structs.replace(untold.boots[0], failure=None)
+    assert verdict(msgspec.structs.replace(untold, boots=(silent,))).reason.endswith(": it did not come up")
 
 
 def test_without_a_control_the_failure_is_the_reason():

@@ -13,10 +13,11 @@ from ccsight.evidence.record import Hex
 from ccsight.evidence.views import Reading, Vantage
 from ccsight.kvm.gifts import ASKED, NOTHING, gift
 from ccsight.kvm.model import fabricated_clidr, tags_shifted_as_int
-from ccsight.kvm.modes import excuse_given, excuse_listed, expected_clidr
+from ccsight.kvm.modes import excuse_given, excuse_listed, expected_clidr, says_of
 from ccsight.status import Status
 
 POR = Hex(0x603000000013C514)
+TFSR = Hex(0x603000000013C2B0)
 PLAIN, TAGGED = 0x1000004, 0x401000004
 
 
@@ -99,9 +100,14 @@ def test_el2_and_el1_of_a_guest_must_agree():
     )
     case = verdict(msgspec.structs.replace(seen, views=views))
     assert case.status is Status.FAIL
-    assert {found.said.split(" of ")[0] for found in bad(case)} == {
-        "UNDEF at EL2, 0x1000004 at EL1",
-        "UNDEF at EL2, 0x401000004 at EL1",
+    machine, below = seen.cell.machine, {"given-mte-el2": "0x401000004"}
+    assert {(found.subject, found.where, found.said) for found in bad(case)} == {
+        (
+            "CLIDR_EL1",
+            f"guest_el2, {phase}, {machine}",
+            f"UNDEF at EL2, {below.get(phase, '0x1000004')} at EL1 of a VM with {gift(phase).says}",
+        )
+        for phase in ("given-el2", "given-el2-e2h0", "given-mte-el2")
     }
 
 
@@ -114,7 +120,29 @@ def test_a_register_that_only_one_of_the_vms_lists_fails(phase):
     )
     case = verdict(msgspec.structs.replace(seen, lists_given=lists))
     assert case.status is Status.FAIL
-    assert all("POR_EL1" in found.said for found in bad(case))
+    words = "listed" if phase != NOTHING.phase else "not listed"
+    assert [(found.subject, found.where, found.said) for found in bad(case)] == [
+        (
+            "1 register" if phase == NOTHING.phase else "5 registers",
+            f"KVM_GET_REG_LIST, given-mte, {seen.cell.machine}",
+            bad(case)[0].said,
+        )
+    ]
+    assert bad(case)[0].said.endswith(f": {words} for a VM with MTE")
+    assert "POR_EL1" in bad(case)[0].said
+
+
+def test_a_register_of_tags_that_only_the_plain_vm_lists_is_not_excused():
+    """The excuse is for the VM with tags: that the other one has them too is no part of it."""
+    seen = given(MTE)
+    lists = tuple(
+        msgspec.structs.replace(found, ids=tuple(each for each in found.ids if each != TFSR))
+        if found.phase == "given-mte"
+        else msgspec.structs.replace(found, ids=(*found.ids, TFSR))
+        for found in seen.lists_given
+    )
+    case = verdict(msgspec.structs.replace(seen, lists_given=lists))
+    assert [(found.subject, found.known) for found in bad(case)] == [("1 register", "")]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +191,29 @@ def test_an_excuse_is_for_what_was_given_only():
     assert not excuse_listed(frozenset({sp_el2}), gift("given-mte"))
     assert excuse_listed(frozenset({sp_el2, tfsr}), gift("given-mte-el2"))
     assert not excuse_listed(frozenset({sp_el2, int(POR)}), gift("given-el2"))
+    assert not excuse_listed(frozenset({sp_el2, tfsr}), gift("given-el2"))
+
+
+def test_an_id_register_may_change_in_its_fields_and_to_their_values_only():
+    features, both = "ID_AA64MMFR2_EL1", gift("given-el2")
+    varange, ttl = 1 << 16, 1 << 48
+    was = Reading(value=Hex(varange))
+    assert excuse_given(features, both, was, Reading(value=Hex(ttl)))
+    assert not excuse_given(features, both, was, Reading(value=Hex(ttl | varange)))
+    assert not excuse_given(features, both, was, Reading(value=Hex(ttl | 1)))
+    assert not excuse_given(features, both, Reading(problem="ENOENT"), Reading(value=Hex(ttl)))
+    assert not excuse_given(features, both, was, Reading(problem="ENOENT"))
+    assert not excuse_given(features, gift("given-mte"), was, Reading(value=Hex(ttl)))
+
+
+def test_words_of_the_shift_are_for_tags_that_were_shifted():
+    mte, was = gift("given-mte"), Reading(value=Hex(0x2000021))
+    shifted = Reading(value=Hex(tags_shifted_as_int(0x2000021)))
+    assert "c6c167afa090" in says_of("CLIDR_EL1", mte, was, shifted)
+    assert says_of("CLIDR_EL1", mte, was, Reading(value=Hex(5))) == ""
+    assert says_of("CLIDR_EL1", gift("given-el2"), was, shifted) == ""
+    assert says_of("CLIDR_EL1", mte, Reading(problem="ENOENT"), shifted) == ""
+    assert says_of("CTR_EL0", mte, was, shifted) == ""
 
 
 def test_a_machine_that_has_something_to_give_needs_no_other():

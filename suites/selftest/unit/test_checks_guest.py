@@ -99,6 +99,27 @@ def test_cr011_fails_when_aarch32_reads_something_else(series, readings, subject
     assert (case.status, held(case)) == (Status.FAIL, {(subject, "guest_aarch32, vCPU 0")})
 
 
+def test_cr011_says_what_both_levels_read():
+    case = verdict("CR-011", bent(capture("neoverse-n1", "6.12"), EL0, 1, CTR_EL0=0x8444C004))
+    (found,) = [each for each in case.findings if not each.known]
+    assert found.said.startswith("EL1 reads 0x9444c004, ")
+    assert found.said.endswith(" 0x8444c004")
+    assert (found.before, found.after) == ("0x9444c004", "0x8444c004")
+
+
+@pytest.mark.parametrize("bit", [0, 33])
+def test_cr011_compares_every_bit_at_el0(bit):
+    case = verdict("CR-011", bent(capture("neoverse-n1", "6.12"), EL0, 1, CTR_EL0=0x9444C004 ^ 1 << bit))
+    assert (case.status, held(case)) == (Status.FAIL, {("CTR_EL0", "guest_el0, vCPU 1")})
+
+
+def test_cr011_compares_the_low_half_in_aarch32():
+    whole = capture(ARM32, "6.12")
+    ctr = whole.view(EL1, 0).value("CTR_EL0")
+    tagged = bent(bent(whole, EL1, 0, CTR_EL0=ctr | 4 << 32), EL0, 0, CTR_EL0=ctr | 4 << 32)
+    assert not {subject for subject, _ in held(verdict("CR-011", tagged))} & {"CTR_EL0"}
+
+
 def test_cr011_excuses_each_behaviour_only_on_its_own_kernel():
     lost = odd(capture(ARM32, "6.1"), AARCH32_GUEST, AARCH32, {"CLIDR_EL1": 0})
     assert held(verdict("CR-011", lost)) == {("CLIDR_EL1", "guest_aarch32, vCPU 0")}

@@ -72,7 +72,26 @@ def test_cr004_fails_where_one_vcpu_differs_at_one_moment(phase, series, vantage
     assert case.status is Status.FAIL
     (finding,) = case.findings
     assert (finding.subject, finding.where) == ("CLIDR_EL1", f"life-8, {vantage}")
+    assert finding.after == "0x123"
     assert f"0x123, where the VM began with {finding.before}: {phase} (vCPU 5)" in finding.said
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "right"),
+    [((1,), "{1}"), ((1, 2), "{1} or {2}"), ((1, 2, 3), "{1} … {3}")],
+)
+def test_cr004_says_what_was_written_to_whom_in_short(vcpus, right):
+    odd = changed(capture("neoverse-n1", "6.12"), at(CHOSEN, GUEST, "second-run", *vcpus), CCSIDR_EL1_0=0x123)
+    (finding,) = verdict(odd).findings
+    written = [f"{overrides(vcpu)['CCSIDR_EL1[0]']:#x}" for vcpu in range(4)]
+    assert finding.before == right.format(*written)
+    assert f"where the VMM wrote {finding.before}: second-run" in finding.said
+
+
+def test_a_moment_that_is_none_of_a_life_resets_nobody():
+    assert not was_reset(BEFORE, 1)
+    assert not was_reset("second-run", 0)
+    assert was_reset("second-run", 1)
 
 
 def test_cr004_fails_where_a_vcpu_that_comes_late_differs():

@@ -12,6 +12,7 @@ from ccsight.evidence.linux import CLIDR, OVERRIDE, SYSFS, Domain, Leaf
 from ccsight.evidence.model import Capture
 from ccsight.evidence.plan import Depth
 from ccsight.evidence.record import Hex, from_json, to_json
+from ccsight.evidence.views import PINNED, Reading, Vantage
 from ccsight.report import as_json, console, html, terminal
 from ccsight.report.linux import linux_rows
 from ccsight.status import Status
@@ -27,6 +28,11 @@ def lost(linux, *vcpus):
     """Return a guest that has no cache directory on some CPUs."""
     cpus = tuple(replace(cpu, leaves=None) if cpu.index in vcpus else cpu for cpu in linux.cpus)
     return replace(linux, cpus=cpus)
+
+
+def whole(case):
+    """Return subject, place and words of each finding that is not known."""
+    return [(each.subject, each.where, each.said) for each in case.findings if not each.known]
 
 
 def said(case):
@@ -121,6 +127,88 @@ def test_a_guest_that_fails_is_not_hidden_by_one_that_did_not_end():
     panicked = replace(guest(SYSFS), end="reset", cpus=())
     case = verdict(linux_capture(lost(guest(CLIDR), 1), panicked))
     assert case.status is Status.FAIL
+
+
+def test_a_guest_that_said_nothing_has_no_last_words():
+    silent = replace(guest(SYSFS), end="reset", cpus=(), console=())
+    reason = verdict(linux_capture(guest(CLIDR), silent)).reason
+    assert reason.endswith("the Linux guest (device tree: sysfs) ended by reset")
+
+
+def test_an_override_of_a_guest_that_did_not_end_is_not_called_lost():
+    """What KVM said after a panic was never compared with what was written."""
+    panicked = replace(guest(OVERRIDE, "wiped"), end="reset", cpus=())
+    assert verdict(linux_capture(guest(CLIDR), panicked)).status is Status.MISS
+
+
+def test_each_loss_is_named_by_its_register_or_file():
+    gone = lost(guest(CLIDR), 1)
+    both = "the device tree lists 2 caches (L1I, L2), CLIDR_EL1 2 caches (L1I, L2)"
+    assert whole(verdict(linux_capture(gone))) == [
+        ("/sys/devices/system/cpu/cpu*/cache", "vCPU 1, device tree: clidr", f"missing: {both}")
+    ]
+    alone = replace(guest(CLIDR), cpus=guest(CLIDR).cpus[:1])
+    assert whole(verdict(linux_capture(alone))) == [
+        ("/sys/devices/system/cpu", "vCPU 1, device tree: clidr", "it never came up")
+    ]
+    balanced = replace(guest(CLIDR), domains_told=True)
+    words = "the scheduler has no domains: it moves no load to or from this CPU"
+    assert whole(verdict(linux_capture(balanced))) == [
+        ("/sys/kernel/debug/sched/domains", f"vCPU {vcpu}, device tree: clidr", words) for vcpu in (0, 1)
+    ]
+
+
+def test_a_written_register_is_named_where_it_is_refused_or_lost():
+    refused = replace(guest(OVERRIDE), end="refused", refused="EINVAL", cpus=(), clidr_end=())
+    where = f"device tree: {OVERRIDE}"
+    assert whole(verdict(linux_capture(guest(CLIDR), refused))) == [
+        ("CLIDR_EL1", where, "KVM refuses 0x1000003, made of the host's sysfs (EINVAL)")
+    ]
+    odd = replace(guest(OVERRIDE), clidr_end=(Hex(0x1000003), Hex(5)))
+    assert whole(verdict(linux_capture(guest(CLIDR), odd))) == [
+        ("CLIDR_EL1", f"vCPU 1, {where}", "0x5 after the guest ran, where the VMM wrote 0x1000003")
+    ]
+
+
+def test_a_broken_promise_is_named_by_its_field():
+    messages = ("CPU features: detected: Instruction cache invalidation not required for I/D coherence",)
+    bold = replace(guest(CLIDR), ctr=Hex(0x8444C004), messages=messages)
+    assert whole(verdict(linux_capture(bold))) == [
+        (
+            "CTR_EL0.DIC",
+            "device tree: clidr",
+            "the guest's kernel found DIC = 1, where the VMM wrote 0x8444c004, DIC = 0",
+        )
+    ]
+
+
+def test_no_caches_are_none_in_words():
+    bare = lost(replace(guest(CLIDR), clidr_start=(Hex(0x9200000),) * 2, described=()), 0, 1)
+    shows = replace(bare, cpus=guest(CLIDR).cpus)
+    assert said(verdict(linux_capture(shows)))[0][1] == (
+        "shows 2 caches (L1I, L2), where the device tree lists none, CLIDR_EL1 none"
+    )
+
+
+def test_on_a_native_host_of_two_kinds_any_bare_guests_clidr_explains_a_guest():
+    """This one shows what Linux makes of L1I and L2, as a bare guest read them on another CPU."""
+    plain = guest(CLIDR)
+    told = replace(plain, clidr_start=(Hex(0x82000023),) * 2)
+
+    def elsewhere(vantage, register="CLIDR_EL1"):
+        seen = linux_capture(told, series="6.1")
+        views = list(seen.views)
+        at = next(n for n, view in enumerate(views) if (view.vantage, view.phase) == (vantage, PINNED))
+        reading = Reading(value=plain.clidr)
+        views[at] = replace(views[at], readings=views[at].readings | {register: reading})
+        return verdict(replace(seen, views=tuple(views)))
+
+    case = elsewhere(Vantage.GUEST)
+    assert {finding.known.partition(",")[0] for finding in case.findings} == {
+        "the host's CPUs differ in CLIDR_EL1"
+    }
+    assert elsewhere(Vantage.USERSPACE).status is Status.FAIL
+    assert elsewhere(Vantage.GUEST, "CTR_EL0").status is Status.FAIL
 
 
 def test_nothing_observed_is_missed():

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from asymmetric import declared, m2_native
+from asymmetric import declared, m2_native, swept_bent
 from junitparser.xunit2 import JUnitXml
 from recorded import bent, capture
 from report_samples import OLD, good, placed
@@ -17,6 +17,7 @@ from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.record import Hex, to_json
 from ccsight.evidence.run import Run
 from ccsight.evidence.views import LAUNCH, Vantage
+from ccsight.kvm.modes import excuse_ids, excuse_value, mode
 from ccsight.machines.console import observed
 from ccsight.report import as_json, console, html, junit, terminal
 from ccsight.report.model import Result
@@ -27,13 +28,13 @@ TFSR = of_encoding((3, 0, 5, 6, 0))
 TTYPE1 = 2 << 33
 
 
-def on(machine, seen=None, *, mte=False, more=(), mode=None):
+def on(machine, seen=None, *, mte=False, more=(), says=None):
     """Return a capture as that of a machine, which may have MTE and may list more registers."""
     seen = placed(seen or capture("neoverse-n1", "6.12"), machine, OLD)
     features = (*seen.machine.cpu_features, *(["Memory Tagging Extension on CPU0-1"] * mte))
     lists = tuple(msgspec.structs.replace(x, ids=(*x.ids, *map(Hex, more))) for x in seen.register_lists)
     facts = msgspec.structs.replace(seen.machine, cpu_features=features)
-    said = ("Hyp nVHE" if "nvhe" in machine else "VHE") if mode is None else mode
+    said = ("Hyp nVHE" if "nvhe" in machine else "VHE") if says is None else says
     heard = msgspec.structs.replace(seen.console, mode=said)
     return msgspec.structs.replace(seen, machine=facts, register_lists=lists, console=heard)
 
@@ -83,15 +84,32 @@ def test_another_value_fails_and_is_named_with_both_machines():
     (finding,) = case.findings
     assert case.status is Status.FAIL
     assert (finding.subject, finding.where) == ("CLIDR_EL1", "guest, launch, vCPU 1")
-    assert finding.said.endswith(f"on {PLAIN}, 0x3 on {NVHE}")
+    assert finding.said == f"0x2000021 on {PLAIN}, 0x3 on {NVHE}"
+    assert (finding.before, finding.after) == ("0x2000021", "0x3")
+
+
+def test_a_value_that_differs_on_one_cpu_is_named_with_the_cpu():
+    seen = capture("neoverse-n1", "6.12")
+    case = verdict(on(PLAIN), on(NVHE, swept_bent(seen, Vantage.USERSPACE, 1, CTR_EL0=0x8444C004)))
+    assert [(each.subject, each.where) for each in case.findings] == [("CTR_EL0", "userspace, pinned, CPU 1")]
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_another_list_fails(order):
     case = verdict(*(on(PLAIN), on(NVHE, more=[0x603000000013C514]))[::order])
     assert case.status is Status.FAIL
-    assert {finding.where for finding in case.findings} == {"vCPU 0", "vCPU 1"}
-    assert all("POR_EL1: listed on" in finding.said for finding in case.findings)
+    said = f"POR_EL1: listed on {NVHE}, not on {PLAIN}"
+    assert [(each.subject, each.where, each.said) for each in case.findings] == [
+        ("1 register", f"vCPU {vcpu}", said) for vcpu in (0, 1)
+    ]
+
+
+def test_a_list_that_one_vcpu_alone_has_longer_is_found_on_it():
+    one, other = on(PLAIN), on(NVHE)
+    lists = list(other.register_lists)
+    lists[1] = msgspec.structs.replace(lists[1], ids=(*lists[1].ids, Hex(0x603000000013C514), Hex(TFSR)))
+    (finding,) = verdict(one, msgspec.structs.replace(other, register_lists=tuple(lists))).findings
+    assert (finding.subject, finding.where) == ("2 registers", "vCPU 1")
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -119,9 +137,15 @@ def test_what_only_resembles_tags_is_not_known():
 
 
 def test_the_kernels_must_say_that_they_ran_in_two_modes():
-    same = verdict(on(PLAIN), on(NVHE, mode="VHE"))
+    same = verdict(on(PLAIN), on(NVHE, says="VHE"))
     assert (same.status, "one mode on both, VHE" in same.reason) == (Status.SKIP, True)
-    assert verdict(on(PLAIN, mode=""), on(NVHE)).status is Status.MISS
+    alone = on(PLAIN)
+    assert "one mode on both, VHE:" in verdict(alone, alone).reason
+    silent = on(PLAIN, says="")
+    assert "one mode on both, its only one:" in verdict(silent, silent).reason
+    deaf = msgspec.structs.replace(alone, console=None)
+    assert "one mode on both, its only one:" in verdict(deaf, deaf).reason
+    assert verdict(on(PLAIN, says=""), on(NVHE)).status is Status.MISS
     assert verdict(msgspec.structs.replace(on(PLAIN), console=None), on(NVHE)).status is Status.MISS
 
 
@@ -150,6 +174,40 @@ def test_a_kernel_that_keeps_one_cpus_clidr_need_not_keep_the_same_ones_next_tim
     seen = msgspec.structs.replace(seen, machine=facts)
     case = verdict(on(PLAIN, seen), on(NVHE, seen))
     assert (case.status, "whichever CPU" in case.reason) == (Status.SKIP, True)
+
+
+def test_a_kernel_that_shows_cpus_that_agree_keeps_the_same_clidr_each_time():
+    seen = declared(m2_native())
+    assert verdict(on(PLAIN, seen), on(NVHE, seen)).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "with_tags", "why"),
+    [
+        (0x1000004, 0x401000004, (False, True), True),
+        (0x401000004, 0x1000004, (True, False), True),
+        (0x1000004, 0x401000004, (True, False), False),
+        (0x1000004, None, (False, True), False),
+        (0x1000004, 0x401000004, (True, True), False),
+    ],
+)
+def test_tags_excuse_clidr_alone_and_the_machine_that_has_them(was, now, with_tags, why):
+    one, other = (on(MTE, mte=tags) for tags in with_tags)
+    assert bool(excuse_value("CLIDR_EL1", (one, was), (other, now))) == why
+    assert excuse_value("CTR_EL0", (one, was), (other, now)) == ""
+
+
+def test_registers_of_tags_are_excused_all_together():
+    tags = frozenset(map(of_encoding, ((3, 0, 1, 0, 5), (3, 0, 1, 0, 6), (3, 0, 5, 6, 0), (3, 0, 5, 6, 1))))
+    tagged, plain = on(MTE, mte=True), on(PLAIN)
+    assert excuse_ids(tags, tagged, plain)
+    assert excuse_ids(frozenset({TFSR}), tagged, plain)
+    for wrong in ((tags | {1}, tagged, plain), (tags, plain, tagged), (tags, tagged, tagged)):
+        assert excuse_ids(*wrong) == ""
+
+
+def test_a_console_that_does_not_say_the_mode_has_none():
+    assert mode([(1, "kvm [1]: IPA Size Limit: 40 bits")]) == ""
 
 
 def test_what_was_not_looked_at_on_both_is_a_miss():

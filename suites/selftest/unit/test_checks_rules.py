@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from ccsight.arm64.kvm_ids import of_reading
@@ -199,6 +200,45 @@ def test_without_one_every_vmm_breaks_the_third_rule_and_says_why():
     found = said(rules.both_ways_work, old, new)
     assert ("Firecracker", NATIVE_CAP, f"roll-back refused: {SIZE} EINVAL") in found
     assert {subject for subject, _, _ in found} == {vmm.name for vmm in VMMS} - {"a VMM that ignores errors"}
+
+
+def test_a_strategy_that_does_not_go_up_breaks_the_third_rule_though_another_one_does():
+    old, new = (Place(cell, {AS_LAUNCHED: NATIVE, NATIVE_CAP: NATIVE}) for cell in (OLD, NEW))
+    new.takes(old, AS_LAUNCHED)
+    new.takes(old, NATIVE_CAP, refuses=(CLIDR,))
+    old.takes(new, AS_LAUNCHED, refuses=(CLIDR,))
+    old.takes(new, NATIVE_CAP)
+    found = said(rules.both_ways_work, old, new)
+    assert ("Firecracker", NATIVE_CAP, "upgrade refused: CLIDR_EL1 EINVAL") in found
+
+
+def test_what_lacks_is_named():
+    old, new = pair()
+    old.takes(new, AS_LAUNCHED)
+    second = rules.previous_behaviour_can_be_selected
+    (launched,) = old.saved
+    old.saved = ()
+    with pytest.raises(NotObserved, match=f"no VM was saved as-launched on {OLD.title}"):
+        said(second, old, new)
+    old.saved = (msgspec.structs.replace(launched, views=()),)
+    with pytest.raises(NotObserved, match="the guest of the VM as-launched did not say what it reads"):
+        said(second, old, new)
+    old.saved = (msgspec.structs.replace(launched, views=launched.views[:1]),)
+    with pytest.raises(NotObserved, match="did not say what they read on the same vCPUs"):
+        said(second, old, new)
+    capped, fresh = Place(OLD, {NATIVE_CAP: NATIVE}), Place(NEW, {AS_LAUNCHED: NATIVE})
+    fresh.takes(capped, NATIVE_CAP)
+    with pytest.raises(NotObserved, match="no VM was moved that was launched as-launched or as-launched"):
+        said(rules.state_suffices, capped, fresh)
+
+
+def test_only_what_guests_read_before_they_were_saved_counts_for_the_second_rule():
+    old, new = pair()
+    (launched,) = old.saved
+    told = msgspec.structs.replace(launched.views[0], vantage=Vantage.USERSPACE)
+    later = views(ARRIVED, MADE_UP)
+    old.saved = (msgspec.structs.replace(launched, views=(*launched.views, told, *later)),)
+    assert said(rules.previous_behaviour_can_be_selected, old, new) == []
 
 
 def test_a_state_that_was_not_restored_breaks_nothing_and_keeps_nothing():

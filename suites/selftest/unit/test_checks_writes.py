@@ -121,6 +121,43 @@ def test_thousands_of_writes_are_one_finding_with_the_smallest_change():
     assert {FRESH, FUZZED} <= set(findings[0].where.split(", "))
 
 
+REFUSED = (
+    "EINVAL where a normalised kernel says taken: CLIDR_EL1 = 0x2000021 (as it was), fresh, vCPU 0, CPU 0: "
+)
+
+
+@pytest.mark.parametrize(
+    ("count", "more"),
+    [(1, ""), (2, "; so does one more write"), (3, "; so do 2 more writes")],
+)
+def test_a_finding_says_how_many_writes_are_like_it(count, more):
+    case = verdict(
+        changed(capture("neoverse-n1", "6.12"), of("CLIDR_EL1", problem=""), count, problem="EINVAL")
+    )
+    finding = case.findings[0]
+    assert finding.said == f"{REFUSED}EINVAL instead of taken{more}"
+    assert (finding.subject, finding.where) == ("CLIDR_EL1", FRESH)
+    assert (finding.before, finding.after) == ("taken", "EINVAL")
+
+
+@pytest.mark.parametrize(
+    ("series", "name", "bit", "words"),
+    [
+        ("6.12", "CLIDR_EL1", 47, "= 0x800002000021 (bits 0x800000000000)"),
+        ("6.1", "CCSIDR_EL1[9]", 0, "= 0x0 (which has no value)"),
+        ("6.12", "CSSELR_EL1", 0, "= 0x0 (whatever it had)"),
+    ],
+)
+def test_a_finding_says_what_its_value_changes(series, name, bit, words):
+    def picked(write):
+        return of(name)(write) and (not bit or bool(write.value >> bit))
+
+    real = capture("neoverse-n1", series)
+    wrong = "EINVAL" if name == "CSSELR_EL1" else ""
+    case = verdict(changed(real, picked, problem=wrong, after=lambda write: Reading(value=write.value)))
+    assert words in next(finding.said for finding in case.findings if not finding.known)
+
+
 def test_a_write_that_is_taken_and_not_stored_fails():
     real = capture("cortex-a57", "6.12")
     same = told(real, "CLIDR_EL1")

@@ -9,7 +9,7 @@ from ccsight.evidence.cases import PlannedCase
 from ccsight.evidence.linux import CLIDR, LOWERED, OVERRIDE, SYSFS, Domain, Leaf
 from ccsight.evidence.record import Hex
 from ccsight.kvm.behaviour import NATIVE, NORMALISED
-from ccsight.kvm.linux_guests import PROMISES, why_known
+from ccsight.kvm.linux_guests import PROMISES, fits, why_known, why_promised
 from ccsight.kvm.linux_leaves import leaves_of, outcomes
 from ccsight.status import Status
 
@@ -145,6 +145,50 @@ def test_a_promise_that_nothing_explains_fails():
     for ctr, clidr, name in ((0x8444C004, 0x9200021, "IDC"), (0x8444C004, MADE, "DIC")):
         case = verdict(lowered(ctr, clidr, name))
         assert (case.status, case.findings[0].known) == (Status.FAIL, "")
+
+
+def test_a_promise_is_excused_by_a_clidr_that_was_read_and_by_nothing_else():
+    made = lowered(0x8444C004, MADE, "IDC")
+    assert "0x2000021 has LoUU = LoUIS = 0" in why_promised(made, "IDC")
+    assert why_promised(replace(made, clidr_start=()), "IDC") == ""
+    assert why_promised(lowered(0x9444C004, MADE, "IDC"), "IDC") == ""
+
+
+def test_a_guest_of_which_no_clidr_was_read_is_measured_by_its_device_tree():
+    """Nothing is wanted then, and whatever the device tree lists may be there: all of it, too."""
+    told, cpu = given(CLIDR, "L1D L1I", "L1D L1I")
+    unread = replace(told, clidr_start=())
+    assert fits(unread, cpu)
+    assert not fits(replace(unread, described=()), cpu)
+
+
+@pytest.mark.parametrize(
+    ("types", "clidr", "shown"),
+    [
+        (["Data", "Instruction", "2 Data"], 0x3, "L1D L1I"),
+        (["Unified"], 0x0, "L1"),
+        ([f"{level} Unified" for level in range(1, 9)], 0o4444444, "L1 L2 L3 L4 L5 L6 L7 L8"),
+    ],
+)
+def test_what_clidr_does_not_list_has_a_type_only_where_its_node_is_unified(types, clidr, shown):
+    words = [each.rpartition(" ") for each in types]
+    tree = [Leaf(level=int(level or 1), type=kind) for level, _, kind in words]
+    assert outcomes(tree, clidr) == {tuple(shown.split())}
+
+
+def test_a_guest_whose_caches_all_find_a_node_is_not_excused():
+    told, cpu = given(CLIDR, "L1D L1I L2", "L1D L1I L2")
+    told = replace(told, clidr_start=(Hex(0x23),) * 2)
+    assert [why_known(name, told, cpu) for name in (NATIVE.name, NORMALISED.name)] == ["", ""]
+
+
+def test_why_a_guest_shows_other_caches_than_its_clidr_lists():
+    """Its VMM copied the host's sysfs: the guest lost all, or shows what the two make together."""
+    told = guest(SYSFS)
+    some, none = told.cpus[0], replace(told.cpus[0], leaves=None)
+    assert "asks the other for their types" in why_known(NORMALISED.name, told, some)
+    assert "can place shows none" in why_known(NORMALISED.name, told, none)
+    assert why_known(NORMALISED.name, told, replace(some, leaves=host()[:1])) == ""
 
 
 def test_a_guest_that_acts_upon_what_was_written_is_no_finding():

@@ -1,5 +1,6 @@
 """What stops which VMM, and how QEMU's own words are read back."""
 
+import msgspec
 import pytest
 
 from ccsight.arm64.kvm_ids import known
@@ -123,6 +124,8 @@ def test_a_prediction_that_came_true():
 def test_a_guest_that_arrives_against_the_prediction():
     (found,) = disagreements(of_qemu((11, 1)), move(left("CLIDR_EL1", "EINVAL")), live())
     assert (found.subject, found.before, found.after) == ("outcome", "refused: CLIDR_EL1 EINVAL", "arrived")
+    who = of_qemu((11, 1)).name
+    assert found.said == f"{who} was to end as refused: CLIDR_EL1 EINVAL; QEMU 11.1.2: arrived"
 
 
 def test_a_guest_that_is_refused_against_the_prediction():
@@ -137,12 +140,20 @@ def test_other_names_than_were_predicted():
         ("not known there", "CCSIDR_EL1[3]", "none"),
         ("refused there", "CCSIDR_EL1[4]", "CLIDR_EL1"),
     ]
+    beyond = "QEMU names {} beyond what was predicted, and does not name {}"
+    assert [each.said for each in found] == [
+        beyond.format("none", "CCSIDR_EL1[3]"),
+        beyond.format("CLIDR_EL1", "CCSIDR_EL1[4]"),
+    ]
 
 
 def test_a_guest_that_notices_something_else():
     found = disagreements(of_qemu((11, 1)), move(), live(now=0x8444C004))
     assert {each.subject for each in found} == {"CTR_EL0.IDC"}
     assert all("only under ccprobe" in each.said for each in found)
+    more = disagreements(of_qemu((11, 1)), move(now=0x8444C004), live())
+    assert {each.subject for each in more} == {"CTR_EL0.IDC"}
+    assert all(each.said.startswith("only under QEMU 11.1.2 the guest noticed: ") for each in more)
 
 
 def test_what_was_not_observed_is_no_agreement():
@@ -151,3 +162,8 @@ def test_what_was_not_observed_is_no_agreement():
     silent = {way: Restored(source=NEW, strategy="", sha256="", cpu=0, way=way, left=()) for way in Way}
     with pytest.raises(NotObserved, match="did not say"):
         disagreements(of_qemu((7, 2)), Move(silent, 1, 1), live())
+    mute = live()
+    for phase in (KNOWN, ARRIVED):
+        half = msgspec.structs.replace(mute, views=tuple(each for each in mute.views if each.phase != phase))
+        with pytest.raises(NotObserved, match="did not say"):
+            disagreements(of_qemu((7, 2)), move(), half)

@@ -4,8 +4,8 @@ import re
 
 import msgspec
 import pytest
-from asymmetric import GET, m2_native, mismatched_native, rk3588_native, swept_bent
-from profile_samples import TEXT, core, graviton3, recorded
+from asymmetric import GET, declared, m2_native, mismatched_native, rk3588_native, swept_bent
+from profile_samples import TEXT, changed, core, graviton3, recorded
 from recorded import MODELS, SERIES, capture
 
 from ccsight.errors import EvidenceError, UsageError
@@ -62,8 +62,33 @@ def test_types_of_one_name_keep_their_own():
 
 def test_cpus_of_one_type_that_disagree_have_no_profile():
     bent = swept_bent(m2_native(), GET, 1, CCSIDR_EL1_2=0x70FFE03B)
-    with pytest.raises(EvidenceError, match=r"CPU 0 and CPU 1 .* are of one type"):
+    with pytest.raises(EvidenceError, match=r"CPU 0 and CPU 1 .* are of one type") as caught:
         made_of(bent, "ab")
+    assert caught.value.evidence == "both are Cortex-A55, MIDR_EL1 0x412fd050"
+    assert caught.value.next_step == "there is no profile for such a machine: see CR-003 of its capture"
+
+
+def test_a_profile_says_of_which_boot_and_which_cpus_it_is():
+    real = declared(rk3588_native())
+    rows = tuple(msgspec.structs.replace(row, core="A (big)!") for row in real.machine.declared)
+    revised = tuple(Cpu(midr=cpu.midr, revidr=Hex(7)) for cpu in real.machine.cpus)
+    machine = msgspec.structs.replace(real.machine, declared=rows, cpus=revised)
+    made = made_of(msgspec.structs.replace(real, machine=machine), "ab")
+    assert (made.substrate, made.machine, made.capture) == ("emulated", real.machine.spec, "ab")
+    assert [(each.name, each.midr, each.revidr, each.values) for each in made.cores] == [
+        ("a-big", 0x412FD050, 7, "published"),
+        ("a-big-414fd0b0", 0x414FD0B0, 7, "published"),
+    ]
+
+
+def test_a_type_of_which_there_is_one_cpu_has_its_values():
+    real = m2_native()
+    machine = msgspec.structs.replace(real.machine, cpus=real.machine.cpus[:3])
+    made = made_of(declared(msgspec.structs.replace(real, machine=machine)), "ab")
+    assert [(each.midr, each.cpus, each.values) for each in made.cores] == [
+        (0x412FD050, (0, 1), "published"),
+        (0x414FD0B0, (2,), "published"),
+    ]
 
 
 def test_what_nobody_read_is_no_profile():
@@ -72,8 +97,14 @@ def test_what_nobody_read_is_no_profile():
     failures = {"sweep": Failure(status=Status.ERROR, fact="the sweep broke off")}
     with pytest.raises(EvidenceError, match="the sweep broke off"):
         made_of(msgspec.structs.replace(real, views=views, failures=failures), "ab")
-    with pytest.raises(EvidenceError, match="CLIDR_EL1 could not be read from userspace"):
-        made_of(swept_bent(real, GET, 0, CLIDR_EL1="ENOENT"), "ab")
+    with pytest.raises(EvidenceError, match="nobody looked from userspace on CPU 0") as caught:
+        made_of(msgspec.structs.replace(real, views=views), "ab")
+    assert caught.value.evidence == ""
+    assert caught.value.next_step == "a profile is what was read, never a guess: capture it again"
+    for problem, evidence in (("ENOENT", "ENOENT"), (None, "never asked for")):
+        with pytest.raises(EvidenceError, match="CLIDR_EL1 could not be read from userspace") as caught:
+            made_of(swept_bent(real, GET, 0, CLIDR_EL1=problem), "ab")
+        assert caught.value.evidence == evidence
 
 
 @pytest.mark.parametrize(
@@ -145,6 +176,7 @@ def test_a_value_that_cannot_be_names_its_rule(old, new, rule):
     with pytest.raises(UsageError, match=r"\[core.graviton3\] (userspace|guest) cannot be") as caught:
         require_possible(made, "mine.toml")
     assert re.search(rule, caught.value.evidence)
+    assert caught.value.next_step == "no CPU and no kernel shows such values: capture the profile again"
 
 
 def test_what_is_strange_is_possible():
@@ -161,6 +193,7 @@ def test_a_profile_of_another_core_is_refused_with_the_midr():
         core_for(graviton3(), OTHER, "silicon:graviton4")
     assert "MIDR_EL1 0x410fd4f1" in caught.value.evidence
     assert "graviton3 (MIDR_EL1 0x411fd401" in caught.value.evidence
+    assert caught.value.next_step == "ccsight profile capture deb:6.1 --on silicon:graviton4"
     own = (Cpu(midr=Hex(0x411FD401), revidr=Hex(0)),)
     assert core_for(graviton3(), own, "it").name == "graviton3"
     with pytest.raises(UsageError, match="CPU 1 of it"):
@@ -170,8 +203,11 @@ def test_a_profile_of_another_core_is_refused_with_the_midr():
 def test_a_machine_of_several_types_wants_one_named():
     made = made_of(m2_native(), "ab")
     cpus = m2_native().machine.cpus
-    with pytest.raises(UsageError, match="has 2 types of CPU"):
+    with pytest.raises(UsageError, match="has 2 types of CPU") as caught:
         core_for(made, cpus, "it")
+    little, big = (each.name for each in made.cores)
+    assert caught.value.evidence == f"{little}, {big}"
+    assert caught.value.next_step == f"--core {little}, and pin the VM to its CPUs"
     assert core_for(made, cpus, "it", made.cores[1].name).cpus == (2, 3)
     with pytest.raises(UsageError, match="did you mean"):
         core_for(made, cpus, "it", made.cores[1].name + "x")
@@ -181,4 +217,5 @@ def test_what_a_vmm_writes_fits_the_ids():
     values = chosen(core(graviton3()).guest)
     assert list(values) == ["CTR_EL0", "CLIDR_EL1", "CCSIDR_EL1[0]", "CCSIDR_EL1[1]", "CCSIDR_EL1[2]"]
     assert values["CCSIDR_EL1[2]"] == 0x3A
+    assert chosen(changed(core(graviton3()).guest, ctr=0x4B444C004))["CTR_EL0"] == 0x4B444C004
     assert with_features(core(graviton3()).guest, 0x0220011100001011) == 0x0220011100101011

@@ -149,9 +149,10 @@ def test_a_profile_is_a_machine_of_a_fleet():
 
 def settings(text):
     """Read the form ``ids`` as a VMM would."""
-    line = re.compile(r"(0x[0-9a-f]{16})(?: & (0x[0-9a-f]+))? = (0x[0-9a-f]+)  # \S+")
+    line = re.compile(r"(0x[0-9a-f]{16})(?: & (0x[0-9a-f]+))? = (0x[0-9a-f]+)  # (\S+)")
     found = [line.fullmatch(each) for each in text.splitlines() if not each.startswith("#")]
     assert all(found)
+    assert all(each[4] == kvm_ids.name(int(each[1], 16)) for each in found)
     return [(int(each[1], 16), int(each[2], 16) if each[2] else None, int(each[3], 16)) for each in found]
 
 
@@ -171,6 +172,7 @@ def test_a_template_for_firecracker(profile, vantage):
     shown = getattr(core(profile), vantage)
     template = json.loads(exports.firecracker(shown, "title"))
     assert template.keys() == {"reg_modifiers"}
+    assert exports.firecracker(shown, "title").startswith('{\n  "reg_modifiers": [\n    {\n')
     applied = {}
     for modifier in template["reg_modifiers"]:
         assert modifier.keys() == {"addr", "bitmap"}

@@ -5,13 +5,14 @@ import pytest
 from profile_samples import changed, core, graviton3, recorded
 
 from ccsight.checks.migration import Moved
-from ccsight.checks.profiled import launched, moved, require_vmms
+from ccsight.checks.profiled import LAUNCH, MOVE, launched, moved, require_vmms
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.migrations import AS_LAUNCHED, PROFILED, SAVED, Saved
 from ccsight.evidence.record import Hex
 from ccsight.evidence.views import Reading, Vantage, View, Write
 from ccsight.kvm.profiles import chosen, with_features
+from ccsight.kvm.refusals import refusals
 from ccsight.kvm.vmms import VMMS, Outcome
 from ccsight.status import Status
 
@@ -59,6 +60,7 @@ def launch(*states, core=CORE, behaviour="normalised"):
 def test_exactly_the_values_is_a_pass():
     case = launch(saved(strategy=AS_LAUNCHED, writes=(), views=()), saved())
     assert (case.status, case.findings) == (Status.PASS, ())
+    assert (case.check, case.cells) == (LAUNCH, ("cell",))
 
 
 def test_another_value_is_told_field_by_field():
@@ -68,6 +70,9 @@ def test_another_value_is_told_field_by_field():
     assert case.status is Status.FAIL
     said = {finding.subject: finding.said for finding in case.findings}
     assert said["CLIDR_EL1.LoC"] == "1 instead of 2"
+    assert [(each.before, each.after) for each in case.findings if each.subject == "CLIDR_EL1.LoC"] == [
+        ("2", "1")
+    ]
     assert {finding.where for finding in case.findings} == {"guest, vCPU 1"}
 
 
@@ -98,7 +103,40 @@ def test_a_refused_value_names_the_rule(behaviour, name, rule):
     case = launch(saved(writes=tuple(writes)), behaviour=behaviour)
     assert case.status is Status.FAIL
     assert all(finding.subject == name and rule in finding.said for finding in case.findings)
-    assert len(case.findings) == 2
+    assert [finding.where for finding in case.findings] == ["vCPU 0, saved", "vCPU 1, saved"]
+
+
+def test_of_several_rules_the_first_is_told():
+    first = refusals("CLIDR_EL1", "EINVAL")
+    (rule, *others) = [row for row in first if row.behaviour in ("", "normalised")]
+    assert others
+    writes = [
+        msgspec.structs.replace(each, problem="EINVAL") if each.name == "CLIDR_EL1" else each
+        for each in saved().writes
+    ]
+    words = f"KVM refuses 0x82000023 with EINVAL: {rule.rule} ({rule.source})"
+    assert {finding.said for finding in launch(saved(writes=tuple(writes))).findings} == {words}
+
+
+def test_a_refusal_that_no_rule_explains_is_told_without_one():
+    first = saved().writes[0]
+    odd = msgspec.structs.replace(first, problem="EDOM")
+    (finding,) = launch(saved(writes=(odd, *saved().writes[1:]))).findings
+    assert (finding.subject, finding.where) == ("CTR_EL0", "vCPU 0, saved")
+    assert finding.said == f"KVM refuses {first.value:#x} with EDOM"
+
+
+def test_each_vcpus_own_writes_are_looked_at():
+    """Both were refused, by another errno each."""
+    writes = [
+        msgspec.structs.replace(each, problem=f"E{each.vcpu}") if each.name == "CLIDR_EL1" else each
+        for each in saved().writes
+    ]
+    found = launch(saved(writes=tuple(writes))).findings
+    assert [(each.where, each.said.split()[-1]) for each in found] == [
+        ("vCPU 0, saved", "E0"),
+        ("vCPU 1, saved", "E1"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +152,7 @@ def test_a_refused_value_names_the_rule(behaviour, name, rule):
 )
 def test_what_nobody_saw_is_a_miss(state, reason):
     case = launch(*state)
-    assert case.status is Status.MISS
+    assert (case.status, case.check, case.cells) == (Status.MISS, LAUNCH, ("cell",))
     assert reason in case.reason
 
 
@@ -141,6 +179,8 @@ def state(*outcomes, strategy=PROFILED, cpu=None):
     return Moved(strategy, cpu, said, (Finding(subject="CLIDR_EL1", said="refused"),), ())
 
 
+NOBODY = "no VM that was launched with the profile was restored there"
+UNASKED = "the evidence lacks a VMM that was asked about"
 ALL_WELL = (Outcome.TRANSPARENT,) * len(VMMS)
 
 
@@ -153,7 +193,9 @@ def test_unnoticed_with_every_vmm_is_a_pass():
 def test_one_vmm_that_fails_is_a_fail(worst):
     case = moved("a", "b", [state(worst, *ALL_WELL[1:])])
     assert (case.status, case.outcome) == (Status.FAIL, worst)
-    assert case.findings[0].said == f"{worst}: CLIDR_EL1"
+    assert (case.findings[0].subject, case.findings[0].said) == (FIRST, f"{worst}: CLIDR_EL1")
+    assert (case.check, case.cells) == (MOVE, ("a", "b"))
+    assert case.findings[-1] == Finding(subject="CLIDR_EL1", said="refused")
     assert moved("a", "b", [state(worst, *ALL_WELL[1:])], [LAST]).status is Status.PASS
     assert moved("a", "b", [state(worst, *ALL_WELL[1:])], [FIRST]).status is Status.FAIL
 
@@ -166,17 +208,25 @@ def test_a_vm_that_left_for_another_kind_of_cpu_is_no_answer():
 
 
 @pytest.mark.parametrize(
-    ("found", "vmms"),
+    ("found", "vmms", "reason"),
     [
-        ([], ()),
-        ([state(*ALL_WELL, strategy=AS_LAUNCHED)], ()),
-        ([state()], ()),
-        ([state(*ALL_WELL[:-1])], (LAST,)),
-        ([state(*ALL_WELL[:-1])], (FIRST, LAST)),
+        ([], (), NOBODY),
+        ([state(*ALL_WELL, strategy=AS_LAUNCHED)], (), NOBODY),
+        ([state()], (), UNASKED),
+        ([state(*ALL_WELL[:-1])], (LAST,), UNASKED),
+        ([state(*ALL_WELL[:-1])], (FIRST, LAST), UNASKED),
     ],
 )
-def test_a_way_that_nobody_went_is_a_miss(found, vmms):
-    assert moved("a", "b", found, vmms).status is Status.MISS
+def test_a_way_that_nobody_went_is_a_miss(found, vmms, reason):
+    case = moved("a", "b", found, vmms)
+    assert (case.status, case.reason) == (Status.MISS, reason)
+    assert (case.check, case.cells) == (MOVE, ("a", "b"))
+
+
+def test_an_outcome_without_a_reason_stands_alone():
+    said = {vmm.name: (Outcome.TRANSPARENT, "") for vmm in VMMS}
+    case = moved("a", "b", [Moved(PROFILED, None, said, (), ())])
+    assert {finding.said for finding in case.findings} == {"transparent"}
 
 
 def test_a_vmm_that_nobody_knows_is_refused():

@@ -86,7 +86,7 @@ def attempt(bench: Bench, name: str, spec: str, report: Report) -> Tried:
         _collect(bench, run, kernels, report)
         if _convicted(run):
             return Tried((), Verdict.SKIP, _down(run), built.pin, built.build)
-        looks += _looks(bench, run, kernel)
+        looks += _looks(bench, run)
     return Tried(tuple(looks), None, "", built.pin, built.build)
 
 
@@ -168,7 +168,7 @@ def _down(run: Run) -> str:
     return f"does not boot, twice, and the good end in between does: {facts[0] if facts else ''}"
 
 
-def _looks(bench: Bench, run: Run, kernel: Kernel) -> Iterator[Look]:
+def _looks(bench: Bench, run: Run) -> Iterator[Look]:
     files = {name: _capture_at(Path(name)) for name in bench.predicate.files}
     for cell in _suspected(run):
         yield _look(bench, run, cell, files)

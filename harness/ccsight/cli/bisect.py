@@ -1,16 +1,16 @@
 """``ccsight bisect``: which commit did it."""
 
-import os
-from pathlib import Path
-
 import click
 from click.core import ParameterSource
 
-from ccsight.cli.options import json_option, out_option, silicon_option
+from ccsight.cli.options import json_option, out_option
+from ccsight.cli.orders import Order, on_machines, takes_order
 from ccsight.errors import UsageError
+from ccsight.evidence.plan import USUAL
 
 #: A core whose registers differ on either side of the normalization, without FEAT_CCIDX.
 _MACHINE = "emulated:neoverse-n1"
+_verbose = click.option("-v", "--verbose", is_flag=True, help="Say what is being built.")
 
 
 @click.command()
@@ -22,9 +22,6 @@ _MACHINE = "emulated:neoverse-n1"
     help="Where all is well: git:PATH,ref=REF, deb:SERIES=VERSION, or any to which --bad adds options.",
 )
 @click.option("--bad", metavar="KERNEL", help="Where it is not: of the same repository, or flavour.")
-@click.option(
-    "--on", "machines", multiple=True, metavar="MACHINE", help=f"Machine to boot. [default: {_MACHINE}]"
-)
 @click.option(
     "--confirm", multiple=True, metavar="MACHINE", help="Boot the ends and the proof on this one as well."
 )
@@ -38,34 +35,21 @@ _MACHINE = "emulated:neoverse-n1"
 )
 @click.option("--skip", "skips", multiple=True, metavar="COMMIT", help="With --resume: leave this one out.")
 @click.option("--resume", metavar="ID", help='Go on with a bisection: its id, its folder, or "latest".')
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    default=os.cpu_count() or 2,
-    show_default="CPUs",
-    help="Machines that boot a suspect at the same time.",
+@takes_order(
+    on_machines(f"Machine to boot; any number of times. [default: {_MACHINE}]"),
+    USUAL,
+    last=(out_option, json_option, _verbose),
 )
-@click.option("--dry-run", is_flag=True, help="Say how many steps, builds and boots it takes.")
-@click.option("-v", "--verbose", is_flag=True, help="Say what is being built.")
-@silicon_option
-@out_option
-@json_option
 def bisect(
     predicate: str | None,
     paths: tuple[str, ...],
     good: str | None,
     bad: str | None,
-    machines: tuple[str, ...],
     confirm: tuple[str, ...],
     repeat: int,
     skips: tuple[str, ...],
     resume: str | None,
-    workers: int,
-    dry_run: bool,
-    verbose: bool,
-    silicon: Path | None,
-    results: Path,
-    as_json: bool,
+    order: Order,
 ) -> int:
     """Find the commit with which PREDICATE changed, and prove that it is the one.
 
@@ -97,10 +81,10 @@ def bisect(
     from ccsight.evidence.bisection import Bisection
     from ccsight.machines.silicon import load
 
-    manner = job.Manner(workers, as_json, verbose, skips)
+    manner = job.Manner(order.workers, order.as_json, order.verbose, skips)
     if resume is not None:
         _refuse_other_orders(click.get_current_context())
-        return job.carry_out(Bisection.find(results, resume), manner)
+        return job.carry_out(Bisection.find(order.results, resume), manner)
     if not (good and bad and predicate):
         lacking = [
             word for word, given in (("--good", good), ("--bad", bad), ("PREDICATE", predicate)) if not given
@@ -108,16 +92,14 @@ def bisect(
         raise UsageError(f"bisect needs {' and '.join(lacking)}", next_step="ccsight bisect --help")
     if skips:
         raise UsageError("--skip is for a bisection that goes on", next_step="--resume ID --skip COMMIT")
-    again = ["ccsight", "bisect", "--good", good, "--bad", bad, predicate]
-    again += [word for machine in machines for word in ("--on", machine)]
+    again = ["ccsight", "bisect", "--good", good, "--bad", bad, predicate, *order.words]
     again += [word for machine in confirm for word in ("--confirm", machine)]
-    again += ["--repeat", f"{repeat}"] * (repeat > 1) + (["--silicon", str(silicon)] if silicon else [])
-    again += ["--", *paths] if paths else []
-    on = machines or (_MACHINE,)
-    request = job.Request(good, bad, predicate, on, tuple(again), load(silicon), confirm, paths, repeat)
-    if dry_run:
-        return job.show_plan(results, request, as_json=as_json)
-    return job.carry_out(job.start(results, request), manner)
+    again += ["--repeat", f"{repeat}"] * (repeat > 1) + ["--", *paths] * bool(paths)
+    on, table = order.machines or (_MACHINE,), load(order.silicon)
+    request = job.Request(good, bad, predicate, on, tuple(again), table, confirm, paths, repeat)
+    if order.dry_run:
+        return job.show_plan(order.results, request, as_json=order.as_json)
+    return job.carry_out(job.start(order.results, request), manner)
 
 
 def _refuse_other_orders(context: click.Context) -> None:

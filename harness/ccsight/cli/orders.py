@@ -43,10 +43,15 @@ class Order:
         from ccsight.campaign.compare import Request
         from ccsight.machines.silicon import load
 
-        words = [*verb, *(word for machine in self.machines for word in ("--on", machine))]
-        words += ["--silicon", str(self.silicon)] if self.silicon else []
-        again = ("ccsight", *words, *depths.words(self.depth, self.asks))
+        again = ("ccsight", *verb, *self.words)
         return Request(kernels, self.machines or DEFAULT_MACHINES, again, load(self.silicon), self.depth)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words by which all of this is asked for, but how it is shown."""
+        words = [word for machine in self.machines for word in ("--on", machine)]
+        words += ["--silicon", str(self.silicon)] if self.silicon else []
+        return (*words, *depths.words(self.depth, self.asks))
 
     def carry_out(self, request: "Request") -> int:
         """Make the run and show it, or its plan. Returns the exit status."""

@@ -59,30 +59,18 @@ def restore(
 
     Raises as ``Probe.script`` does, and EvidenceError for a state that is none.
     """
-    content = state.path.read_bytes()
-    saved = states.parse(content, str(state.path))
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != state.sha256:
-        raise EvidenceError(
-            f"{state.path} is another state than was saved", evidence=f"SHA-256 {digest[:16]}…"
-        )
-    made_of = possible(probe, deadline) if saved.type == WITH_PMU else TYPE
-    if saved.type == WITH_PMU != made_of:
-        raise InfraError(
-            f"the VM {state.strategy} of {state.source.title} has a PMU, and KVM has none here",
-            evidence="KVM_CHECK_EXTENSION says 0 of KVM_CAP_ARM_PMU_V3",
-            next_step="build this kernel with CONFIG_ARM_PMU: no VMM can make the VM without",
-        )
-    states.require(saved.type, made_of, str(state.path))
-    probe.host.push(state.path, probe.path(f"{digest}.state"), deadline, mode=0o600)
+    saved = _read(state)
+    made_of = _possible(probe, state, saved, deadline)
+    file = f"{state.sha256}.state"
+    probe.host.push(state.path, probe.path(file), deadline, mode=0o600)
     script = Script()
-    asked = [(target, _arrival(script, target, f"{digest}.state", made_of)) for target in targets]
+    asked = [(target, _arrival(script, target, file, made_of)) for target in targets]
     results = probe.script(f"restore-{state.source.id}-{state.strategy}", script, deadline)
     return tuple(
         Restored(
             source=state.source,
             strategy=state.strategy,
-            sha256=digest,
+            sha256=state.sha256,
             cpu=target.cpu,
             way=target.way,
             given=given_of(arrival.given, results),
@@ -94,6 +82,31 @@ def restore(
         )
         for target, arrival in asked
     )
+
+
+def _read(state: State) -> states.State:
+    """Return what is in a state's file. Raises EvidenceError for one that is none, or another."""
+    content = state.path.read_bytes()
+    saved = states.parse(content, str(state.path))
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != state.sha256:
+        raise EvidenceError(
+            f"{state.path} is another state than was saved", evidence=f"SHA-256 {digest[:16]}…"
+        )
+    return saved
+
+
+def _possible(probe: Probe, state: State, saved: states.State, deadline: Deadline) -> states.Type:
+    """Return of what type the VM is made that takes a state: the state's own, where KVM can."""
+    made_of = possible(probe, deadline) if saved.type == WITH_PMU else TYPE
+    if saved.type == WITH_PMU != made_of:
+        raise InfraError(
+            f"the VM {state.strategy} of {state.source.title} has a PMU, and KVM has none here",
+            evidence="KVM_CHECK_EXTENSION says 0 of KVM_CAP_ARM_PMU_V3",
+            next_step="build this kernel with CONFIG_ARM_PMU: no VMM can make the VM without",
+        )
+    states.require(saved.type, made_of, str(state.path))
+    return made_of
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,16 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
-from ccsight.arm64.registers import REGISTERS
 from ccsight.campaign import control, migrating, programs
 from ccsight.campaign.booting import DidNotBoot, Start, Stopwatch, proved
-from ccsight.campaign.facts import kernel_facts, machine_facts
+from ccsight.campaign.facts import kernel_facts, machine_facts, prove_declared
 from ccsight.deadline import Deadline
-from ccsight.errors import CcsightError, InfraError, ProbeError
+from ccsight.errors import CcsightError, InfraError
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import SCHEMA, Capture, Declared
+from ccsight.evidence.model import SCHEMA, Capture
 from ccsight.evidence.record import to_json
 from ccsight.evidence.run import Run
-from ccsight.evidence.views import Cell, Vantage, View
+from ccsight.evidence.views import Cell, Vantage
 from ccsight.kernels.model import Kernel
 from ccsight.machines import console as consoles
 from ccsight.machines import registry, silicon
@@ -110,7 +109,7 @@ def _captured(start: Start, report: Report, deadline: Deadline) -> Capture:
         asked = programs.Asked(start.kernel, booted, up.probe, identity.boot_id, depth, moves)
         told = programs.observe(asked, watch.stage, deadline)
         declared, papers = booted.declared(), booted.papers()
-        _prove_declared(declared, tuple(view for view in told.views if view.vantage is Vantage.HARDWARE))
+        prove_declared(declared, tuple(view for view in told.views if view.vantage is Vantage.HARDWARE))
     for name, content in papers.items():
         start.keep(name, content)
     # Only now: a splat may have come with the last thing that the programs did.
@@ -125,25 +124,3 @@ def _captured(start: Start, report: Report, deadline: Deadline) -> Capture:
         console=console,
         **asdict(told),
     )
-
-
-def _prove_declared(declared: tuple[Declared, ...], hardware: tuple[View, ...]) -> None:
-    """Raise unless every CPU reads what the silicon table declares of it, where the host's kernel looked."""
-    for row, view in zip(declared, hardware, strict=False):
-        for name, wanted in row.registers.items():
-            found = _read(view, name)
-            if found not in (None, wanted):
-                raise ProbeError(
-                    f"CPU {row.cpu} does not read what the silicon table declares",
-                    evidence=f"{name} is {found:#x}, declared {wanted:#x}",
-                    next_step="the plugin for silicon: machines is at fault; see silicon.json of this boot",
-                )
-
-
-def _read(view: View, name: str) -> int | None:
-    """Return what a view has of a register, or of a ``REGISTER.FIELD``; None where it was not read."""
-    register, _, field = name.partition(".")
-    value = view.value(register)
-    if value is None or not field:
-        return value
-    return REGISTERS[register].field(field).extract(value) if register in REGISTERS else None

@@ -1,6 +1,9 @@
 """From a boot that has proved itself to what evidence says of its kernel and its machine."""
 
+from ccsight.arm64.registers import REGISTERS
+from ccsight.errors import ProbeError
 from ccsight.evidence.model import Declared, KernelFacts, MachineFacts, Substrate
+from ccsight.evidence.views import View
 from ccsight.kernels.model import Kernel
 from ccsight.machines.model import Booted
 from ccsight.probes.identity import Identity
@@ -38,3 +41,25 @@ def machine_facts(
         cpu_features=identity.cpu_features,
         declared=declared,
     )
+
+
+def prove_declared(declared: tuple[Declared, ...], hardware: tuple[View, ...]) -> None:
+    """Raise unless every CPU reads what the silicon table declares of it, where the host's kernel looked."""
+    for row, view in zip(declared, hardware, strict=False):
+        for name, wanted in row.registers.items():
+            found = _read(view, name)
+            if found not in (None, wanted):
+                raise ProbeError(
+                    f"CPU {row.cpu} does not read what the silicon table declares",
+                    evidence=f"{name} is {found:#x}, declared {wanted:#x}",
+                    next_step="the plugin for silicon: machines is at fault; see silicon.json of this boot",
+                )
+
+
+def _read(view: View, name: str) -> int | None:
+    """Return what a view has of a register, or of a ``REGISTER.FIELD``; None where it was not read."""
+    register, _, field = name.partition(".")
+    value = view.value(register)
+    if value is None or not field:
+        return value
+    return REGISTERS[register].field(field).extract(value) if register in REGISTERS else None

@@ -127,10 +127,10 @@ class EmulatedMachine:
         self, spec: Spec, *, silicon: SiliconMachine | None = None, patience: float = PATIENCE
     ) -> None:
         self._spec = spec
-        self._board = board(spec, silicon)
+        self.board = board(spec, silicon)
         self._cores = silicon.cores if silicon else ()
         self._patience = patience
-        self._fittings: tuple[Fitting, ...] = ()
+        self.fittings: tuple[Fitting, ...] = ()
 
     @property
     def spec(self) -> str:
@@ -140,7 +140,7 @@ class EmulatedMachine:
     def fitted(self, *fittings: Fitting) -> "EmulatedMachine":
         """Return this machine with more files or cables than its spec says."""
         other = copy.copy(self)
-        other._fittings = (*self._fittings, *fittings)  # noqa: SLF001 - a copy of itself
+        other.fittings = (*self.fittings, *fittings)
         return other
 
     def prepare(self, deadline: Deadline, report: Report) -> None:
@@ -150,10 +150,10 @@ class EmulatedMachine:
     def _tools(self, deadline: Deadline, report: Report) -> _Tools:
         tool = qemu(deadline, report)
         known = models(tool, deadline)
-        if self._board.model not in known:
+        if self.board.model not in known:
             raise UsageError(
-                f"QEMU {tool.version_text} has no 64-bit CPU model {self._board.model!r}",
-                evidence=nearest(self._board.model, known),
+                f"QEMU {tool.version_text} has no 64-bit CPU model {self.board.model!r}",
+                evidence=nearest(self.board.model, known),
                 next_step="ccsight machines",
             )
         return _Tools(tool, userland(deadline, report), plugin(tool, deadline) if self._cores else None)
@@ -164,7 +164,7 @@ class EmulatedMachine:
         tools = self._tools(deadline, report)
         secret = keys.fresh()
         token = secrets.token_hex(8)
-        more = joined(self._fittings)
+        more = joined(self.fittings)
         with contextlib.ExitStack() as stack:
             initrd = stack.enter_context(memory_file("initramfs"))
             layers = [*initramfs.layers(tools.userland, order.kernel, deadline), *more.layers]
@@ -174,7 +174,7 @@ class EmulatedMachine:
             clock = deadline.within(self._patience)
             began = time.monotonic()
             report("boot")
-            argv = [*self._argv(tools.qemu, order.kernel, token), *overrides.argv, *more.argv]
+            argv = [*self.command(tools.qemu, order.kernel, token), *overrides.argv, *more.argv]
             inherits = (*overrides.descriptors, *more.descriptors)
             emulator = self._started(Start(self.spec, argv, initrd, order.console, inherits), clock)
             stack.callback(emulator.end)
@@ -187,13 +187,13 @@ class EmulatedMachine:
             yield Booted(
                 host,
                 token,
-                self._board.cpus,
+                self.board.cpus,
                 f"QEMU {tools.qemu.version_text} ({tools.qemu.provenance})",
                 emulator.argv,
                 seconds,
                 declared=overrides.declared,
                 papers=overrides.papers,
-                takes_modules=self._board.modules,
+                takes_modules=self.board.modules,
                 image=initramfs.IMAGE if order.guest_image else "",
             )
             overrides.prove(self.spec)  # of all that was read meanwhile
@@ -228,8 +228,9 @@ class EmulatedMachine:
                 f"{self.spec} is up, but does not take a login", evidence=error.evidence or error.fact
             ) from error
 
-    def _argv(self, tool: Qemu, kernel: Kernel, token: str) -> list[str]:
-        asked = self._board
+    def command(self, tool: Qemu, kernel: Kernel, token: str) -> list[str]:
+        """Return the arguments with which a QEMU is this machine, and boots a kernel."""
+        asked = self.board
         ours = (*_COMMAND_LINE, f"ccsight.boot={token}", _MODES[asked.mode])
         return [
             *tool.argv,

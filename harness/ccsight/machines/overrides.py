@@ -16,19 +16,19 @@ from ccsight.evidence.model import Declared
 from ccsight.evidence.record import Hex, Record, to_json
 from ccsight.machines.tcg_plugin import SOURCES, option
 
-_C = cdata.declarations(SOURCES / "table.h")
+LAYOUT = cdata.declarations(SOURCES / "table.h")
 _TABLE = "struct silicon_table"
-CPUS_MOST = cdata.constant(_C, "SILICON_CPUS")
+CPUS_MOST = cdata.constant(LAYOUT, "SILICON_CPUS")
 
 #: Reading -> its place in the table's arrays, whose order table.h gives.
-_PLACES = {
+PLACES = {
     **{
-        name: cdata.constant(_C, f"SILICON_{name}")
+        name: cdata.constant(LAYOUT, f"SILICON_{name}")
         for name in ("CTR_EL0", "CLIDR_EL1", "ID_AA64MMFR2_EL1", "DCZID_EL0", "MIDR_EL1", "REVIDR_EL1")
     },
-    **{ccsidr(selector): cdata.constant(_C, "SILICON_CCSIDR_EL1") + selector for selector in SELECTORS},
+    **{ccsidr(selector): cdata.constant(LAYOUT, "SILICON_CCSIDR_EL1") + selector for selector in SELECTORS},
     **{
-        f"CCSIDR2_EL1[{selector}]": cdata.constant(_C, "SILICON_CCSIDR2_EL1") + selector
+        f"CCSIDR2_EL1[{selector}]": cdata.constant(LAYOUT, "SILICON_CCSIDR2_EL1") + selector
         for selector in SELECTORS
     },
 }
@@ -65,14 +65,14 @@ class Overrides:
     def __init__(self, cores: Sequence[Core], plugin: Path | None) -> None:
         self._cores = tuple(cores)
         self._fd = os.memfd_create("silicon")
-        os.ftruncate(self._fd, cdata.size_of(_C, _TABLE))
-        self._table = cdata.laid_over(_C, _TABLE, mmap(self._fd, 0))
-        self._table.cpus = len(self._cores)
-        for core, cpu in zip(self._cores, self._table.cpu, strict=False):
+        os.ftruncate(self._fd, cdata.size_of(LAYOUT, _TABLE))
+        self.table = cdata.laid_over(LAYOUT, _TABLE, mmap(self._fd, 0))
+        self.table.cpus = len(self._cores)
+        for core, cpu in zip(self._cores, self.table.cpu, strict=False):
             for name, override in core.overrides().items():
-                place = cpu.registers[_PLACES[name]]
+                place = cpu.registers[PLACES[name]]
                 place.value, place.mask = override.value, override.mask
-        self._table.magic = cdata.constant(_C, "SILICON_MAGIC")
+        self.table.magic = cdata.constant(LAYOUT, "SILICON_MAGIC")
 
         self.descriptors = (self._fd,)
         self.argv = ("-plugin", f"{option(plugin)},table=/proc/self/fd/{self._fd}") if plugin else ()
@@ -88,14 +88,14 @@ class Overrides:
         return tuple(self._declared(number, core) for number, core in enumerate(self._cores))
 
     def _declared(self, number: int, core: Core) -> Declared:
-        hits = self._table.cpu[number].hits
+        hits = self.table.cpu[number].hits
         return Declared(
             cpu=number,
             core=core.title,
             values=core.values,
             source=core.source,
             registers={name: Hex(value) for name, value in core.declared().items()},
-            hits={name: int(hits[_PLACES[name]]) for name in core.overrides()},
+            hits={name: int(hits[PLACES[name]]) for name in core.overrides()},
         )
 
     def papers(self) -> dict[str, bytes]:
@@ -105,24 +105,24 @@ class Overrides:
     def met(self) -> Met:
         """Return every MRS that the plugin met, in the order in which it met them."""
         return Met(
-            sites_met=int(self._table.sites_met), strays=int(self._table.strays), sites=tuple(self._sites())
+            sites_met=int(self.table.sites_met), strays=int(self.table.strays), sites=tuple(self._sites())
         )
 
     def _sites(self) -> Iterator[Site]:
-        room = cdata.constant(_C, "SILICON_SITES")
-        for number in range(min(room, int(self._table.sites_met))):
-            site = self._table.sites[number]
+        room = cdata.constant(LAYOUT, "SILICON_SITES")
+        for number in range(min(room, int(self.table.sites_met))):
+            site = self.table.sites[number]
             yield Site(
                 pc=Hex(site.pc), insn=Hex(site.insn), hits=int(site.hits), ended_block=bool(site.ended_block)
             )
 
     def prove(self, machine: str) -> None:
         """Raise BootError unless the plugin works on every CPU of a booted machine, and lost no read."""
-        if self._table.loaded != len(self._cores) or self._table.strays:
+        if self.table.loaded != len(self._cores) or self.table.strays:
             raise BootError(
                 f"{machine}: the plugin that gives the CPUs their registers does not work",
-                evidence=f"it found {self._table.loaded} of {len(self._cores)} CPUs and lost "
-                f"{self._table.strays} reads",
+                evidence=f"it found {self.table.loaded} of {len(self._cores)} CPUs and lost "
+                f"{self.table.strays} reads",
             )
         for declared in self.declared():
             silent = [name for name in _ALWAYS_READ if declared.hits.get(name) == 0]

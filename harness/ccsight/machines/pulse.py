@@ -29,7 +29,7 @@ class Pulse:
         self._ours.setblocking(False)
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._heard = b""
+        self.heard = b""
         self._last = time.monotonic()
         self.ready = False
         self.gone = ""
@@ -85,8 +85,8 @@ class Pulse:
         return self.gone
 
     def _hear(self, chunk: bytes) -> None:
-        *lines, rest = (self._heard + chunk).split(b"\n")
-        self._heard = rest[-4096:]  # whoever sends no line at all shall not fill our memory
+        *lines, rest = (self.heard + chunk).split(b"\n")
+        self.heard = rest[-4096:]  # whoever sends no line at all shall not fill our memory
         for line in lines:
             word = line.decode(errors="replace").strip()
             if word == "ready":

@@ -145,13 +145,13 @@ class SshHost:
 
     def __init__(self, name: str, transport: paramiko.Transport, why_lost: Callable[[], str] = str) -> None:
         self._name = name
-        self._transport = transport
+        self.transport = transport
         self._why_lost = why_lost
         self._files: paramiko.SFTPClient | None = None
 
     def close(self) -> None:
         """Hang up."""
-        self._transport.close()
+        self.transport.close()
 
     def run(self, argv: Sequence[str], deadline: Deadline, *, limit: int = 64 << 20) -> Completed:
         """See :class:`ccsight.machines.model.Host`."""
@@ -159,7 +159,7 @@ class SshHost:
         # that a server sends instead of it for a command that a signal ended.
         line = f"{shlex.join(argv)}; exit $?".encode(errors="surrogateescape")
         with self._watched(f"{argv[0]} on {self._name}", deadline):
-            channel = self._transport.open_session(timeout=max(deadline.remaining, 0.1))
+            channel = self.transport.open_session(timeout=max(deadline.remaining, 0.1))
             channel.exec_command(line)
             channel.shutdown_write()  # stdin is empty
         try:
@@ -233,7 +233,7 @@ class SshHost:
 
     def _sftp(self) -> paramiko.SFTPClient:
         if self._files is None:
-            self._files = paramiko.SFTPClient.from_transport(self._transport)
+            self._files = paramiko.SFTPClient.from_transport(self.transport)
         if self._files is None:
             raise self._gone("it does not open a channel for files")
         return self._files
@@ -241,14 +241,14 @@ class SshHost:
     @contextlib.contextmanager
     def _watched(self, what: str, deadline: Deadline) -> Iterator[None]:
         """Give paramiko's waits a clock, and its exceptions a meaning."""
-        if not self._transport.is_active():
+        if not self.transport.is_active():
             raise self._gone("the connection has ended")
         try:
-            with _cut_at(self._transport, deadline):
+            with _cut_at(self.transport, deadline):
                 yield
         except _TROUBLE as error:
             deadline.check(what)
-            if self._transport.is_active():
+            if self.transport.is_active():
                 raise InfraError(f"{what} failed", evidence=_said(error)) from error
             raise self._gone(_said(error)) from error
 

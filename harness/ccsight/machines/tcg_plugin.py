@@ -29,7 +29,7 @@ _FLAGS = (
     "-fPIC",
     "-fvisibility=hidden",
 )
-_SAID = re.compile(r"ccsight-silicon: plugin API (\d+) to (\d+),")
+SAID = re.compile(r"ccsight-silicon: plugin API (\d+) to (\d+),")
 
 
 def plugin(tool: Qemu, deadline: Deadline) -> Path:
@@ -78,7 +78,7 @@ def _try(tool: Qemu, path: Path, deadline: Deadline) -> None:
         deadline.within(20),
         expect=None,
     ).stderr.decode(errors="replace")
-    found = _SAID.search(said)
+    found = SAID.search(said)
     if found and int(found[2]) in API_TRIED:
         return
     tried = ", ".join(f"{api} (QEMU {version})" for api, version in API_TRIED.items())

@@ -56,7 +56,7 @@ class TestEmulatedHost(HostConformance):
         pytest.fail(console.read_text()[-300:])
 
     def test_another_client_key_is_refused(self, shared):
-        transport = shared.host._transport
+        transport = shared.host.transport
         peer = ssh.Peer(
             "it",
             *transport.getpeername(),
@@ -100,7 +100,7 @@ def test_two_boots_share_nothing_but_the_layers(kernel, tmp_path):
     with one.boot(BootOrder(kernel, tmp_path / "1.log"), Deadline(120), print) as first:
         with one.boot(BootOrder(kernel, tmp_path / "2.log"), Deadline(120), print) as second:
             tokens = [booted.host.fetch("/proc/cmdline", Deadline(20)).decode() for booted in (first, second)]
-            keys_seen = {str(booted.host._transport.get_remote_server_key()) for booted in (first, second)}
+            keys_seen = {str(booted.host.transport.get_remote_server_key()) for booted in (first, second)}
     assert first.boot_token in tokens[0]
     assert second.boot_token in tokens[1]
     assert first.boot_token != second.boot_token

@@ -7,7 +7,7 @@ import pytest
 from asymmetric import declared, looked_into, m2_native
 from recorded import STREAMS
 
-from ccsight.campaign import booting, cell
+from ccsight.campaign import booting, facts
 from ccsight.errors import BootError, ProbeError, WrongKernel
 from ccsight.evidence.record import Hex
 from ccsight.evidence.views import Vantage
@@ -54,7 +54,7 @@ def test_what_is_not_what_was_asked_for_is_refused(seen, wanted, error, words):
 def test_hardware_that_reads_what_is_declared_is_taken():
     seen = looked_into(declared(m2_native()))
     views = tuple(view for view in seen.views if view.vantage is Vantage.HARDWARE)
-    cell._prove_declared(seen.machine.declared, views)
+    facts.prove_declared(seen.machine.declared, views)
 
 
 @pytest.mark.parametrize(
@@ -70,5 +70,5 @@ def test_hardware_that_reads_something_else_is_an_error_of_ours(name, wanted, wo
     rows = list(seen.machine.declared)
     rows[2] = msgspec.structs.replace(rows[2], registers=rows[2].registers | {name: Hex(wanted)})
     with pytest.raises(ProbeError, match="CPU 2 does not read") as raised:
-        cell._prove_declared(tuple(rows), views)
+        facts.prove_declared(tuple(rows), views)
     assert words in raised.value.evidence

@@ -52,7 +52,7 @@ def test_the_command_line_ends_with_the_kernels_own(tmp_path):
     kernel = Kernel(
         Spec("x", "image", "x", ()), "x", "6", tmp_path / "Image", "", frozenset(), append="a=b c"
     )
-    argv = EmulatedMachine(parse("emulated:max,mode=nvhe"))._argv(
+    argv = EmulatedMachine(parse("emulated:max,mode=nvhe")).command(
         Qemu(("qemu",), (11, 0, 0), ""), kernel, "word"
     )
     said = argv[argv.index("-append") + 1].split()
@@ -170,4 +170,4 @@ def test_a_guest_that_ends_no_line_fills_no_memory(port):
     for _ in range(100):
         guest.sendall(b"x" * 1000)
         ours.listen()
-    assert len(ours._heard) <= 4096
+    assert len(ours.heard) <= 4096

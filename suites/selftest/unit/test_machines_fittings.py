@@ -71,5 +71,5 @@ def test_fittings_add_up_and_the_machine_stays_as_it_was(tmp_path):
     assert joined((layer, wire)) == Fitting((tmp_path,), ("-netdev", "x"), (7,))
     assert joined(()) == Fitting()
     once = plain.fitted(layer)
-    assert (once.fitted(wire)._fittings, once._fittings, plain._fittings) == ((layer, wire), (layer,), ())
+    assert (once.fitted(wire).fittings, once.fittings, plain.fittings) == ((layer, wire), (layer,), ())
     assert once.spec == plain.spec

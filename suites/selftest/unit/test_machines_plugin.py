@@ -391,7 +391,7 @@ def test_without_a_table_it_says_what_it_was_loaded_into(qemu):
     done = qemu.start(1, 0, "cpsr,CSSELR")
     assert done.stdout == "installed -1\n"
     assert done.stderr == "ccsight-silicon: plugin API 2 to 7, target aarch64\n"
-    assert tcg_plugin._SAID.search(done.stderr).groups() == ("2", "7")
+    assert tcg_plugin.SAID.search(done.stderr).groups() == ("2", "7")
 
 
 @pytest.mark.parametrize("options", [["table=x", "y=1"], ["silicon=x"]])
@@ -446,4 +446,4 @@ def test_every_cpu_that_starts_is_counted(qemu):
     with Overrides((FULL,) * 8, Path("silicon.so")) as overrides:
         option = overrides.argv[1].removeprefix("silicon.so,")
         qemu.start(7, 0, "cpsr,CSSELR", option, pass_fds=overrides.descriptors)
-        assert overrides._table.loaded == 7
+        assert overrides.table.loaded == 7

@@ -212,7 +212,7 @@ def test_a_file_that_cannot_be_read(tmp_path, content):
 def test_machines_by_spec(text, model, cpus):
     found = machine(text)
     assert found.spec == text
-    assert (found._board.model, found._board.cpus) == (model, cpus)
+    assert (found.board.model, found.board.cpus) == (model, cpus)
     assert on_silicon(parse(text), shipped()).base == model
 
 
@@ -245,7 +245,7 @@ def test_a_run_keeps_the_users_rows(file):
     assert asked.spec == "silicon:pair"
     plan = plan_comparison([], request.machines, request.again, found.text)
     kept = from_json(to_json(plan), Plan).silicon
-    assert machine("silicon:pair", table(kept))._board.model == "cortex-a72"
+    assert machine("silicon:pair", table(kept)).board.model == "cortex-a72"
 
 
 def test_the_suites_take_the_users_rows(file, monkeypatch):

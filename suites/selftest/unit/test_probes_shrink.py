@@ -33,9 +33,9 @@ class Kernel:
 
     def script(self, stream, script, deadline):
         self.scripts.append(stream)
-        return Results(tuple(self._step(step.words) for step in script.steps))
+        return Results(tuple(self.step(step.words) for step in script.steps))
 
-    def _step(self, words):
+    def step(self, words):
         if words[0] != "set":
             return Initialised("") if words[0] == "init" else Did()
         assert name(int(words[3], 0)) == "CLIDR_EL1"
@@ -52,7 +52,7 @@ def odd(kernel, *values):
     kept = tuple(write for write in real.writes if (write.program, write.name) != (PROGRAM, "CLIDR_EL1"))
     writes = []
     for value in values:
-        said = kernel._step(("set", "0", "0", f"{CLIDR:#x}", f"{value:#x}"))
+        said = kernel.step(("set", "0", "0", f"{CLIDR:#x}", f"{value:#x}"))
         change = {"value": Hex(value), "problem": said.problem, "after": said.after, "moved": {}, "cpu": 0}
         writes.append(msgspec.structs.replace(example, **change))
     return msgspec.structs.replace(real, writes=(*kept, *writes))

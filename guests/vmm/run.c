@@ -33,13 +33,15 @@ struct run {
 	struct timespec until;
 };
 
-static struct kvm_run *running;
+/* NULL while no vCPU runs: the page of one that is gone is not mapped any more. */
+static struct kvm_run *volatile running;
 
 /* KVM_RUN looks at the flag before it enters the guest: a signal just before it is not lost. */
 static void on_alarm(int number)
 {
 	(void)number;
-	*(volatile __u8 *)&running->immediate_exit = 1;
+	if (running)
+		*(volatile __u8 *)&running->immediate_exit = 1;
 }
 
 static void set_ticks(const struct vcpu *vcpu, long usec)
@@ -47,8 +49,8 @@ static void set_ticks(const struct vcpu *vcpu, long usec)
 	struct sigaction action = { .sa_handler = on_alarm };
 	struct itimerval clock = { .it_value.tv_usec = usec, .it_interval.tv_usec = usec };
 
-	running = vcpu->run;
-	running->immediate_exit = 0;
+	running = usec ? vcpu->run : NULL;
+	vcpu->run->immediate_exit = 0;
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &clock, NULL);
 }

@@ -115,10 +115,12 @@ ON_REQUEST = frozenset({"linux", "save", "restore"})
 def closed(programs: Iterable[str]) -> frozenset[str]:
     """Return programs with those that they need."""
     found: set[str] = set()
-    for program in programs:
-        while program and program not in found:
+    left = [*programs]
+    while left:
+        program = left.pop()
+        if program and program not in found:
             found.add(program)
-            program = _NEEDS.get(program, "")  # noqa: PLW2901 - the chain behind each one
+            left.append(_NEEDS.get(program, ""))
     return frozenset(found)
 
 

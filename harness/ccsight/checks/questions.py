@@ -239,13 +239,10 @@ class Not(Question):
 
 
 @dataclass(frozen=True)
-class Both(Question):
-    """``… and …``, of two or more."""
+class Joined(Question):
+    """Two or more questions as one."""
 
     of: tuple[Question, ...]
-
-    def __str__(self) -> str:
-        return " and ".join(_within(part, (Both, Either)) for part in self.of)
 
     @property
     def parts(self) -> tuple[Question, ...]:
@@ -259,23 +256,19 @@ class Both(Question):
 
 
 @dataclass(frozen=True)
-class Either(Question):
-    """``… or …``, of two or more."""
+class Both(Joined):
+    """``… and …``, of two or more."""
 
-    of: tuple[Question, ...]
+    def __str__(self) -> str:
+        return " and ".join(_within(part, (Both, Either)) for part in self.of)
+
+
+@dataclass(frozen=True)
+class Either(Joined):
+    """``… or …``, of two or more."""
 
     def __str__(self) -> str:
         return " or ".join(_within(part, (Either,)) for part in self.of)
-
-    @property
-    def parts(self) -> tuple[Question, ...]:
-        """The parts of all."""
-        return tuple(leaf for part in self.of for leaf in part.parts)
-
-    @property
-    def depth(self) -> int:
-        """One more than the deepest."""
-        return max(part.depth for part in self.of) + 1
 
 
 def _within(part: Question, weaker: tuple[type[Question], ...]) -> str:

@@ -26,9 +26,14 @@ class Row(Protocol):
     """A package of the archive. ``sha256`` tells it from every other one, whatever suites it is in."""
 
     @property
-    def version(self) -> str: ...  # noqa: D102
+    def version(self) -> str:
+        """By which rows are sorted, as Debian's versions are."""
+        ...
+
     @property
-    def sha256(self) -> str: ...  # noqa: D102
+    def sha256(self) -> str:
+        """By which a row is known."""
+        ...
 
 
 R = TypeVar("R", bound=Row)

@@ -76,9 +76,9 @@ def attempt(bench: Bench, name: str, spec: str, report: Report) -> Tried:
     try:
         kernel = kernel_specs.resolve(spec, Deadline(SET_UP_SECONDS), report)
     except _OWN_FAULT as error:
-        return Tried(trouble=Verdict.SKIP, why=_said(error), build=time.monotonic() - began)
+        return Tried(trouble=Verdict.SKIP, why=error.fact, build=time.monotonic() - began)
     except CcsightError as error:
-        return Tried(trouble=Verdict.INFRA, why=_said(error), build=time.monotonic() - began)
+        return Tried(trouble=Verdict.INFRA, why=error.fact, build=time.monotonic() - began)
     built = Tried(pin=kernel_specs.pin(kernel), build=time.monotonic() - began)
     looks: list[Look] = []
     for number in range(1, bench.repeat + 1):
@@ -91,13 +91,11 @@ def attempt(bench: Bench, name: str, spec: str, report: Report) -> Tried:
 
 
 def depth(predicate: Predicate) -> Depth:
-    """Return what is asked of a suspect: the programs that the predicate needs, and those that these need.
+    """Return what is asked of a suspect: the programs that the predicate needs.
 
     No random values are written: a fault must show every time.
     """
-    needed = set(predicate.programs)
-    for program in reversed(PROGRAMS):
-        needed |= set(program.needs) if program.name in needed else set()
+    needed = predicate.programs
     only = tuple(program.name for program in PROGRAMS if program.name in needed)
     return Depth(
         fuzz=0,
@@ -200,7 +198,3 @@ def _look(bench: Bench, run: Run, cell: Cell, files: Mapping[str, Capture]) -> L
 
 def _capture_at(path: Path) -> Capture:
     return read_capture(path / "capture.json" if path.is_dir() else path)
-
-
-def _said(error: CcsightError) -> str:
-    return error.fact

@@ -1,8 +1,7 @@
 """From a kernel's source to a bootable Image: configure, prove, make, identify. It knows no spec.
 
-Builds happen in a *lineage*: a folder of the cache with one worktree, which is moved from source to
-source of one family, so that make only builds what a patch changed. Nothing in a build depends on
-time, user or place.
+Builds happen in a *lineage*: a folder of the cache whose worktree is moved from source to source, so that
+make only builds what differs. Nothing in a build depends on time, user or place.
 """
 
 import hashlib
@@ -11,6 +10,7 @@ import re
 import shlex
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -19,12 +19,11 @@ from ccsight import process
 from ccsight.deadline import Deadline
 from ccsight.errors import InfraError, NoSpace
 from ccsight.evidence.model import BuildFacts, PatchFacts
-from ccsight.kernels import hardware, kconfig, objects, stored
+from ccsight.kernels import hardware, kconfig, lineage, objects, reads, resolved, stored
 from ccsight.kernels.kconfig import Merged
 from ccsight.kernels.objects import Source
 from ccsight.kernels.toolchain import Toolchain
-from ccsight.paths import cache_dir
-from ccsight.store import locked, write_atomically
+from ccsight.store import write_atomically
 from ccsight.toolbox import elf
 from ccsight.toolbox.tools import Report
 
@@ -74,14 +73,10 @@ class Order:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
     @property
-    def lineage(self) -> Path:
-        """The build folder that this order shares with its neighbours."""
+    def lineage(self) -> str:
+        """The name that the build folders for all orders of this configuration and toolchain share."""
         config = kconfig.text(self.config) + self.toolchain.identity
-        return (
-            cache_dir()
-            / "lineages"
-            / f"{self.source.family}-{hashlib.sha256(config.encode()).hexdigest()[:12]}"
-        )
+        return hashlib.sha256(config.encode()).hexdigest()[:12]
 
 
 @dataclass
@@ -110,41 +105,55 @@ class Watch:
 
 
 def build(order: Order, folder: Path, deadline: Deadline, report: Report) -> None:
-    """Build a kernel into ``folder``: Image, config, build.log, kernel.json, and our module where it has one.
+    """Build a kernel into ``folder``: Image, config, build.log, reads, kernel.json, and our module if it can.
 
     Raises CompileError, KconfigDropped, NoSpace, ToolMissing or InfraError; the log of a build that
     failed stays in the lineage.
     """
     watch = Watch(order.title, report)
-    with locked(order.lineage, deadline):
-        tree = order.lineage / "src"
+    with lineage.borrowed(order.lineage, order.source, deadline, report) as home:
         report(f"preparing {order.title}")
+        tree = lineage.worktree(home)
         objects.move(tree, order.source, deadline)
-        log = order.lineage / LOG
-        with log.open("wb") as file:
+        files = objects.files(order.source, deadline)
+        with (home / LOG).open("wb") as file:
+            place = _Place(home, tree, file, watch)
             file.write(f"# again: ccsight build {shlex.quote(order.spec)}\n".encode())
-            place = _Place(tree, file, watch)
-            _make(order, ["allnoconfig"], place, deadline)
-            config = (tree / ".config").read_text()
-            kconfig.prove(order.config, config, tree)
+            config = _configure(order, files, place, deadline)
             _make(order, ["Image", *hardware.preparation(config)], place, deadline)
             module = _module(order, config, place, deadline)
         _keep(order, tree, folder, config, module)
-        shutil.copy2(log, folder / LOG)
+        reads.note(folder, tree, files)
+        shutil.copy2(home / LOG, folder / LOG)
     watch.say("built")
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a make runs, and who reads along."""
+    """Where a make runs - a worktree of a build folder - and who reads along."""
 
+    folder: Path
     tree: Path
     log: BinaryIO
     watch: Watch
 
 
+def _configure(order: Order, files: Mapping[str, str], place: _Place, deadline: Deadline) -> str:
+    """Return the .config that the worktree now has, and that has every option that was asked for."""
+    identity = resolved.identity(kconfig.text(order.config), files)
+    path, known = place.tree / ".config", resolved.known(place.folder, identity, order.key)
+    if known is None:
+        _make(order, ["allnoconfig"], place, deadline)
+    elif not path.exists() or path.read_text() != known:
+        path.write_text(known)
+    config = path.read_text()
+    kconfig.prove(order.config, config, place.tree)
+    resolved.keep(place.folder, identity, config)
+    return config
+
+
 def _make(order: Order, goals: list[str], place: _Place, deadline: Deadline) -> None:
-    wanted = order.lineage / "wanted.config"
+    wanted = place.folder / "wanted.config"
     salted = f'{kconfig.text(order.config)}CONFIG_BUILD_SALT="{order.key}"\n'
     write_atomically(wanted, salted.encode())
     argv = ["make", f"-j{os.cpu_count() or 1}", *order.toolchain.make, *goals]
@@ -152,14 +161,14 @@ def _make(order: Order, goals: list[str], place: _Place, deadline: Deadline) -> 
     status = process.follow(argv, deadline, log=place.log, on_line=place.watch.line, cwd=place.tree, env=env)
     place.log.flush()
     if status:
-        raise _failure(order, place.watch)
+        raise _failure(order, place)
 
 
 def _module(order: Order, config: str, place: _Place, deadline: Deadline) -> Path | None:
     """Build our module for the kernel in the worktree; None where that fails, and the log says why."""
     problem = "it loads no modules: CONFIG_MODULES is off"
     if hardware.loads_modules(config):
-        where = hardware.put_sources(order.lineage / "guests")
+        where = hardware.put_sources(place.folder / "guests")
         try:
             _make(order, hardware.goals(where, place.tree), place, deadline)
         except MakeFailed as error:
@@ -170,9 +179,9 @@ def _module(order: Order, config: str, place: _Place, deadline: Deadline) -> Pat
     return None
 
 
-def _failure(order: Order, watch: Watch) -> InfraError:
+def _failure(order: Order, place: _Place) -> InfraError:
     """Return what a failed make means, by what it printed."""
-    log = order.lineage / LOG
+    log = place.folder / LOG
     lines = log.read_text(errors="replace").splitlines()
     last = "\n            ".join(lines[-6:])
     if any(_DISK_FULL.search(line) for line in lines[-200:]):
@@ -181,9 +190,9 @@ def _failure(order: Order, watch: Watch) -> InfraError:
         )
     if any(_EXHAUSTED.search(line) for line in lines[-200:]):
         return InfraError(f"building {order.title} ran out of memory", evidence=last, next_step=f"read {log}")
-    if watch.errors:
+    if place.watch.errors:
         return CompileError(
-            f"{order.title} does not build: {watch.errors[0]}",
+            f"{order.title} does not build: {place.watch.errors[0]}",
             evidence=last,
             next_step=f"the whole log: {log}",
         )

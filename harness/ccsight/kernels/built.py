@@ -10,7 +10,8 @@ from ccsight import specs
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, InfraError, UsageError
 from ccsight.evidence.model import BuildFacts, PatchFacts
-from ccsight.kernels import build, kconfig, stored, toolchain
+from ccsight.kernels import build, kconfig, lineage, stored, toolchain
+from ccsight.kernels import reads as noted
 from ccsight.kernels.build import CompileError, Order
 from ccsight.kernels.model import Kernel
 from ccsight.kernels.objects import Source
@@ -76,6 +77,24 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Kernel:
         log = folder / build.LOG
         report(f"note: {wanted.order.title} goes without our module; why is in the last line of {log}")
     return kernel
+
+
+def spread(spec: Spec, count: int, deadline: Deadline, report: Report) -> int:
+    """Have so many build folders near a spec's source, by copies; return how many there are.
+
+    So many kernels near it can then be built at once. There may be fewer: see :func:`lineage.spread`.
+    """
+    order = recipe(spec, deadline, report).order
+    return lineage.spread(order.lineage, order.source, count, deadline, report)
+
+
+def reads(kernel: Kernel) -> tuple[str, ...]:
+    """Return git's pathspecs of all that can change what a kernel is; none for one that did not keep it.
+
+    A commit outside of them changes nothing that was built. Of two kernels, take both ones' together:
+    what the later one alone reads is in its own.
+    """
+    return noted.pathspecs(kernel.image.parent) if kernel.build else ()
 
 
 def _stored(order: Order, deadline: Deadline, report: Report) -> Path:

@@ -138,7 +138,6 @@ def _source(imported: _Imported, passed: Sequence[SourcePackage], deadline: Dead
     return Source(
         tree=imported.tree,
         objects=(objects.store(deadline) / "objects",),
-        family=f"deb-{_series(package)}",
         title=f"{package.package} {package.version}",
         provenance=(
             ("package", package.package),

@@ -6,7 +6,7 @@ from pathlib import Path
 from ccsight.arm64.suggest import nearest
 from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
-from ccsight.kernels import objects, tree
+from ccsight.kernels import objects
 from ccsight.kernels.objects import Source
 from ccsight.specs import Spec
 from ccsight.toolbox.tools import Report
@@ -19,7 +19,7 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Source:
     shallow clone lacks.
     """
     place = Path(spec.value).expanduser().absolute()
-    store, common = _open(place, deadline)
+    store, home = _open(place, deadline)
     ref = spec.option("ref")
     if not ref:
         raise UsageError(
@@ -28,11 +28,10 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Source:
         )
     commit = _commit(place, ref, deadline)
     root = _tree(place, commit, deadline)
-    name = common.parent.name if common.name == ".git" else common.name
+    name = home.parent.name if home.name == ".git" else home.name
     return Source(
         tree=root,
         objects=(objects.store(deadline) / "objects", store),
-        family=tree.family(common),
         title=f"{name} {ref}" + ("" if commit.startswith(ref) else f" ({commit[:12]})"),
         provenance=(("repository", str(place)), ("ref", ref), ("commit", commit)),
     )
@@ -59,9 +58,15 @@ def revert(source: Source, repository: Path, ref: str, deadline: Deadline) -> tu
     merged = _merged(source, after, before, what, deadline)
     if merged == source.tree:
         raise UsageError(
-            f"reverting {what} changes nothing: it is reverted already, or not in {source.title}"
+            f"reverting {what} changes nothing: it is reverted already, or not in {source.title}",
+            next_step="leave it out",
         )
     return replace(source, tree=merged, title=f"{source.title} without {commit[:12]}"), commit, subject
+
+
+def common(repository: Path, deadline: Deadline) -> Path:
+    """Return the folder that all checkouts of a repository have in common. Raises UsageError."""
+    return _open(repository.expanduser().absolute(), deadline)[1].resolve()
 
 
 def _merged(source: Source, base: str, other: str, what: str, deadline: Deadline) -> str:
@@ -103,10 +108,17 @@ def _open(place: Path, deadline: Deadline) -> tuple[Path, Path]:
     done = objects.git(words, deadline, expect=None)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()
-        raise UsageError(f"{place} is not a git repository", evidence=said, next_step=f"tree:{place}")
+        raise UsageError(
+            f"{place} is not a git repository",
+            evidence=said,
+            next_step=f"a source tree without git is named tree:{place}",
+        )
     store, common, form = done.text.splitlines()[:3]
     if form != "sha1":
-        raise UsageError(f"{place} names its objects by {form}; only sha1 repositories can be read")
+        raise UsageError(
+            f"{place} names its objects by {form}; only sha1 repositories can be read",
+            next_step=f"name its checkout: tree:{place}",
+        )
     return Path(store), Path(common)
 
 
@@ -128,7 +140,11 @@ def _commit(place: Path, ref: str, deadline: Deadline) -> str:
         return done.text.strip()
     said = done.stderr.decode(errors="replace")
     if "ambiguous" in said:
-        raise UsageError(f"{ref} is short for several objects of {place}", evidence=said.strip())
+        raise UsageError(
+            f"{ref} is short for several objects of {place}",
+            evidence=said.strip(),
+            next_step="give more digits",
+        )
     if _read(place, ["rev-parse", "--is-shallow-repository"], deadline).strip() == "true":
         raise UsageError(
             f"{place} has no {ref}, and is a shallow clone",
@@ -136,7 +152,9 @@ def _commit(place: Path, ref: str, deadline: Deadline) -> str:
             next_step=f"git -C {place} fetch --unshallow, or fetch --depth 1 origin {ref}",
         )
     raise UsageError(
-        f"{place} has no commit {ref}", evidence=_known(place, ref, deadline), next_step="ref=REF"
+        f"{place} has no commit {ref}",
+        evidence=_known(place, ref, deadline),
+        next_step="ref= takes a commit, a tag or a branch that is there",
     )
 
 

@@ -57,14 +57,12 @@ class GitFailed(InfraError):
 class Source:
     """A kernel's source: a git tree, so that equal content is equal however it was come by.
 
-    ``objects`` are the object folders that hold it, ours first. ``family`` names sources that lie near
-    each other, whose builds may share a folder. ``title`` is for people, ``provenance`` for the record.
-    ``differs`` tells whether a user's folder has changed since; None for what cannot change.
+    ``objects`` are the object folders that hold it, ours first. ``title`` is for people, ``provenance``
+    for the record. ``differs`` tells whether a user's folder has changed since; None for what cannot change.
     """
 
     tree: str
     objects: tuple[Path, ...]
-    family: str
     title: str
     provenance: tuple[tuple[str, str], ...] = ()
     differs: Callable[[Deadline], bool] | None = field(default=None, compare=False, repr=False)
@@ -147,6 +145,14 @@ def present(source: Source, paths: Sequence[str], deadline: Deadline) -> set[str
     return set(git(words, deadline, where=ours(deadline, source.objects)).text.rstrip("\0").split("\0"))
 
 
+def files(source: Source, deadline: Deadline) -> dict[str, str]:
+    """Return the paths of all files that a source has, and the ids of what is in them."""
+    words = ["ls-tree", "-r", "-z", source.tree]
+    said = git(words, deadline, where=ours(deadline, source.objects)).text
+    lines = (line.split("\t", 1) for line in said.split("\0") if line)
+    return {path: about.rsplit(" ", 1)[1] for about, path in lines}
+
+
 def changed_paths(old: Source, new: Source, deadline: Deadline) -> tuple[str, ...]:
     """Return the paths in which two sources differ, sorted."""
     words = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", old.tree, new.tree]
@@ -197,14 +203,14 @@ def move(worktree: Path, source: Source, deadline: Deadline) -> None:
     index, mark = _beside(worktree, "index"), _beside(worktree, "moving")
     index.with_name(f"{index.name}.lock").unlink(missing_ok=True)
     if not index.exists() or not worktree.is_dir():
-        _wipe(worktree)
+        wipe(worktree)
     try:
         if mark.exists():  # a killed move's new files are in no index; finishing it makes them known
             tree, *others = mark.read_text().splitlines()
             _check_out(worktree, tree, tuple(map(Path, others)), deadline)
         _check_out(worktree, source.tree, source.objects, deadline)
     except GitFailed:  # a build product lies where a folder should, or the index is torn
-        _wipe(worktree)
+        wipe(worktree)
         _check_out(worktree, source.tree, source.objects, deadline)
 
 
@@ -216,8 +222,20 @@ def _check_out(worktree: Path, tree: str, objects: Sequence[Path], deadline: Dea
     mark.unlink()
 
 
-def _wipe(worktree: Path) -> None:
-    """Leave an empty folder that no index knows."""
+def refresh(worktree: Path, deadline: Deadline) -> None:
+    """Make the index of a copied worktree know the copies; without that, a move would write all of them.
+
+    Git also goes by a file's inode and change time, which no copy keeps, so it reads each file once.
+    The caller holds the folder's lock.
+    """
+    index = _beside(worktree, "index")
+    index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # copied, too: of a killed run
+    where = ours(deadline, INDEX_FILE=index, WORK_TREE=worktree)
+    git(["-C", str(worktree), "update-index", "-q", "--refresh"], deadline, where=where, expect=(0, 1))
+
+
+def wipe(worktree: Path) -> None:
+    """Leave an empty folder that no index knows. The caller holds the folder's lock."""
     shutil.rmtree(worktree, ignore_errors=True)
     for name in ("index", "moving"):
         _beside(worktree, name).unlink(missing_ok=True)

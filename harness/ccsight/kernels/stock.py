@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ccsight.deadline import Deadline
 from ccsight.errors import DeadlineExceeded, InfraError
-from ccsight.kernels import stored
+from ccsight.kernels import lineage, stored
 from ccsight.paths import cache_dir
 from ccsight.store import locked
 
 #: Everything that ``kernels prune`` may remove: all of it can be made or fetched again.
-_FOLDERS = (stored.BUILT, "lineages", "kernels", "images", "sources", "histories", "trees")
+_FOLDERS = (stored.BUILT, lineage.FOLDERS, "kernels", "images", "sources", "histories", "trees")
 _DAY = 86400.0
 
 
@@ -35,10 +35,13 @@ def held() -> tuple[Stock, ...]:
 
 
 def prune(older_than: float) -> tuple[Stock, ...]:
-    """Remove what was not used for so many days, and return it; what another process holds stays."""
+    """Remove what was not used for so many days, and return it; what another process holds stays.
+
+    Build folders under names that no build looks for any more go in any case.
+    """
     gone = []
     for stock in held():
-        if stock.days < older_than:
+        if stock.days < older_than and not _is_left_over(stock):
             continue
         try:
             with locked(stock.place, Deadline(0.1)):
@@ -50,6 +53,10 @@ def prune(older_than: float) -> tuple[Stock, ...]:
             continue
         gone.append(stock)
     return tuple(gone)
+
+
+def _is_left_over(stock: Stock) -> bool:
+    return stock.kind == lineage.FOLDERS and not lineage.is_current(stock.place)
 
 
 def _held() -> Iterator[Stock]:
@@ -64,7 +71,7 @@ def _what(place: Path) -> str:
     try:
         about = stored.read(place)
     except InfraError:
-        return "build folder" if place.parent.name == "lineages" else "unreadable"
+        return "build folder" if place.parent.name == lineage.FOLDERS else "unreadable"
     if about.build is None:
         return about.release
     return " + ".join([f"{about.build.source}", *(patch.subject for patch in about.build.patches)])

@@ -34,7 +34,6 @@ class _Repository:
 
     index: Path
     objects: Path
-    common: Path
     head: str
     head_tree: str
 
@@ -54,7 +53,6 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Source:
     return Source(
         tree=tree,
         objects=_objects(repository, deadline),
-        family=family(repository.common if repository else folder),
         title=f"{folder.name} {_state(repository, tree)}",
         provenance=(
             ("folder", str(folder)),
@@ -63,11 +61,6 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Source:
         ),
         differs=functools.partial(_differs, folder, tree),
     )
-
-
-def family(place: Path) -> str:
-    """Return the family of sources that come from one repository, or one folder without git."""
-    return f"tree-{hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:12]}"
 
 
 def _state(repository: _Repository | None, tree: str) -> str:
@@ -128,18 +121,18 @@ def _repository(folder: Path, deadline: Deadline) -> _Repository | None:
     """Return the user's repository, if the folder is the top of a checkout that can be made use of."""
     if not (folder / ".git").exists():
         return None
-    ask = ["--git-path", "index", "--git-path", "objects", "--git-common-dir", "--show-object-format"]
+    ask = ["--git-path", "index", "--git-path", "objects", "--show-object-format"]
     words = ["-C", str(folder), "rev-parse", "--path-format=absolute", *ask]
     done = objects.git(words, deadline, expect=None)
     if done.returncode:
         return None
-    index, store, common, form = done.text.splitlines()[:4]
+    index, store, form = done.text.splitlines()[:3]
     split = objects.git(["-C", str(folder), "rev-parse", "--shared-index-path"], deadline, expect=None).text
     if form != "sha1" or split.strip() or not Path(index).is_file():
         return None
     heads = objects.git(["-C", str(folder), "rev-parse", "HEAD", "HEAD^{tree}"], deadline, expect=None)
     head, head_tree = heads.text.split() if heads.returncode == 0 else ("", "")
-    return _Repository(Path(index), Path(store), Path(common), head, head_tree)
+    return _Repository(Path(index), Path(store), head, head_tree)
 
 
 def _seed(repository: _Repository, index: Path, deadline: Deadline) -> None:

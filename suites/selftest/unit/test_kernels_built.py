@@ -17,6 +17,7 @@ from ccsight.errors import InfraError, NoSpace, UsageError
 from ccsight.kernels import build, built, hardware, kconfig, spec, stock
 from ccsight.paths import data_dir
 from ccsight.status import ExitCode
+from ccsight.store import locked
 
 FRAGMENT = """\
 CONFIG_SMP=y      # it has two CPUs
@@ -160,6 +161,59 @@ def test_a_killed_build_leaves_nothing_half_stored(cache, tree):
     assert not list(cache.glob("built/[!.]*/"))
     makefile.write_text(fake_kernel.MAKEFILE)
     assert resolve(f"tree:{tree}").release == "6.99.0-fake"
+
+
+def asked(kernel) -> bool:
+    """Whether Kconfig was run for a kernel."""
+    return "KCONFIG_ALLCONFIG" in (kernel.image.parent / "build.log").read_text()
+
+
+def test_kconfig_is_asked_when_it_would_read_something_new(tmp_path, tree, patch, monkeypatch):
+    makefile = tree / "Makefile"
+    makefile.write_text(
+        fake_kernel.MAKEFILE.replace("allnoconfig:\n", "allnoconfig: # asks\n\t: KCONFIG_ALLCONFIG\n")
+    )
+    spec_of = f"tree:{tree},patch={patch(fake_kernel.CHANGE)}"
+    assert asked(resolve(f"tree:{tree}"))
+    changed = resolve(spec_of)
+    assert not asked(changed)
+    with (tree / "Kconfig").open("a") as file:
+        file.write('\nconfig MORE\n\tbool "more"\n')
+    assert asked(resolve(f"tree:{tree}"))
+    (tree / "Kconfig").write_text(fake_kernel.KCONFIG)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    again = resolve(spec_of)
+    assert asked(again)
+    assert (again.image_sha256, again.build_ids) == (changed.image_sha256, changed.build_ids)
+    assert again.image.with_name("config").read_text() == changed.image.with_name("config").read_text()
+
+
+def test_what_a_build_read_is_kept(cache, tree):
+    kernel = resolve(f"tree:{tree}")
+    (lineage,) = cache.glob("lineages/*/src")
+    assert {":(top,literal)include", ":(top,glob)**/Kconfig*"} <= set(built.reads(kernel))
+    assert ":(top,glob)init/*" not in built.reads(kernel)
+    (lineage / "init/.main.o.cmd").write_text("source_init/main.o := init/main.c\n")
+    (tree / "init/main.c").write_text(fake_kernel.MAIN + "int more;\n")
+    assert ":(top,literal)init" in built.reads(resolve(f"tree:{tree}"))
+    (kernel.image.parent / "reads").unlink()  # as an older ccsight stored it
+    assert built.reads(kernel) == ()
+
+
+def test_folders_are_spread_for_a_spec(cache, tree, patch):
+    parsed = spec.parse(f"tree:{tree}")
+    said: list[str] = []
+    assert built.spread(parsed, 2, Deadline(60), said.append) == 0
+    resolve(f"tree:{tree}")
+    assert built.spread(parsed, 2, Deadline(60), said.append) == 2
+    (first, second) = sorted(cache.glob("lineages/*/"))
+    with locked(first, Deadline(60)):
+        resolve(f"tree:{tree},patch={patch(fake_kernel.CHANGE)}")
+    log = (second / "build.log").read_text()
+    assert {line.split()[1] for line in log.splitlines() if line.startswith("  CC")} == {
+        "arch/arm64/kvm/sys_regs.o",
+        "arch/arm64/vdso.o",
+    }
 
 
 def test_our_module_is_built_for_each_kernel(cache, tree, patch):

@@ -40,7 +40,7 @@ def test_a_tree_with_the_distributions_patches_and_without_its_packaging(
         if p.is_file()
     }
     assert found == IGNORING | {"init/main.c": "int distribution;\n"}
-    assert (source.title, source.family) == ("linux 6.12.5-1", "deb-6.12")
+    assert source.title == "linux 6.12.5-1"
     facts = dict(source.provenance)
     assert (facts["version"], facts["suite"]) == ("6.12.5-1", "stable")
     assert len(facts["linux_6.12.5-1.dsc"]) == 64

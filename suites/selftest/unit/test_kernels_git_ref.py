@@ -6,7 +6,7 @@ import pytest
 from tiny_source import FILES, commit, edited, fingerprint, git, repository, resolve, soon, write
 
 from ccsight.errors import UsageError
-from ccsight.kernels import objects
+from ccsight.kernels import git_ref, objects
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -63,15 +63,12 @@ def test_any_repository(clone: Path, tmp_path: Path, kind: str) -> None:
     assert (fingerprint(tmp_path / "linux"), fingerprint(place)) == before
 
 
-def test_one_repository_is_one_family(clone: Path, tmp_path: Path) -> None:
+def test_a_worktree_is_of_the_repository_it_belongs_to(clone: Path, tmp_path: Path) -> None:
     git(clone, "worktree", "add", "-q", str(tmp_path / "other"), "v6.12")
-    specs = [
-        f"git:{clone},ref=v6.13",
-        f"git:{tmp_path}/other,ref=v6.12",
-        f"tree:{clone}",
-        f"tree:{tmp_path}/other",
-    ]
-    assert len({resolve(text).source.family for text in specs}) == 1
+    git(tmp_path, "clone", "-q", str(clone), "copy")
+    places = (clone, tmp_path / "other", clone / "arch/arm64", tmp_path / "copy")
+    assert len({git_ref.common(place, soon()) for place in places[:3]}) == 1
+    assert len({git_ref.common(place, soon()) for place in places}) == 2
 
 
 def test_a_dirty_checkout_does_not_matter(clone: Path) -> None:
@@ -116,7 +113,7 @@ def test_what_is_no_repository_and_what_is_no_kernel(tmp_path: Path, clone: Path
         resolve(f"git:{tmp_path}/plain,ref=HEAD")
     assert (caught.value.fact, caught.value.next_step) == (
         f"{tmp_path}/plain is not a git repository",
-        f"tree:{tmp_path}/plain",
+        f"a source tree without git is named tree:{tmp_path}/plain",
     )
     git(clone, "rm", "-q", "-r", "Kconfig", "arch")
     commit(clone, "no kernel", {})

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 def taken(folder: Path, *words: str) -> Source:
     index = folder.with_name(f"{folder.name}.our-index")
     tree = objects.import_folder(Folder(folder, index, words or ("--", ".")), soon())
-    return Source(tree, (objects.store(soon()) / "objects",), "fake", "fake")
+    return Source(tree, (objects.store(soon()) / "objects",), "fake")
 
 
 def dates(folder: Path) -> dict[str, int]:
@@ -172,7 +172,7 @@ def test_a_folder_with_a_colon_serves_as_alternate(folder: Path, tmp_path: Path)
     git(odd, "init", "-q")
     git(odd, "add", "-A")
     tree = git(odd, "write-tree")
-    source = Source(tree, (objects.store(soon()) / "objects", odd / ".git/objects"), "odd", "odd")
+    source = Source(tree, (objects.store(soon()) / "objects", odd / ".git/objects"), "odd")
     objects.move(tmp_path / "tree", source, soon())
     assert {name: (tmp_path / "tree" / name).read_text() for name in FILES} == FILES
 

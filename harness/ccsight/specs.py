@@ -4,10 +4,10 @@ A kind of which there is only one stands alone, without a value. A comma inside 
 Options keep their order and may repeat.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ccsight.arm64.suggest import nearest
+from ccsight.arm64.suggest import meant, nearest
 from ccsight.errors import UsageError
 
 
@@ -29,23 +29,34 @@ class Spec:
         return tuple(value for name, value in self.options if name == key)
 
 
-def parse(text: str, kinds: dict[str, frozenset[str]], what: str, alone: Collection[str] = ()) -> Spec:
-    """Parse a spec. ``kinds`` maps each known kind to the option keys it takes; ``alone`` ones have no value.
+@dataclass(frozen=True)
+class Form:
+    """How the specs of a kind are written: the option keys that they take, and the name of their value.
 
-    Raises UsageError naming the nearest kind or key.
+    A kind of which there is only one has no ``value``.
     """
+
+    options: frozenset[str]
+    value: str = ""
+
+
+def parse(text: str, kinds: Mapping[str, Form], what: str) -> Spec:
+    """Parse a spec of ``what``, a kernel or a machine. Raises UsageError naming the nearest kind or key."""
     first, *rest = _split(text)
     kind, colon, value = first.partition(":")
-    if kind not in kinds or bool(colon) == (kind in alone):
-        forms = (known if known in alone else f"{known}:…" for known in kinds)
+    forms = {name: f"{name}:{form.value}" if form.value else name for name, form in kinds.items()}
+    if kind not in kinds or bool(colon) != bool(kinds[kind].value):
         raise UsageError(
             f"{text!r} is not a {what}",
-            evidence=nearest(kind, kinds),
-            next_step=f"write it as {' or '.join(forms)}",
+            evidence=meant(kind, kinds.keys() - {kind}),
+            next_step=f"write it as {', '.join(forms.values())}; ccsight {what}s lists what there is",
         )
     if colon and not value:
-        raise UsageError(f"{text!r} lacks what comes after {kind!r}", next_step=f"{kind}:…")
-    options = tuple(_option(part, kind, kinds[kind], text) for part in rest)
+        raise UsageError(
+            f"{text!r} lacks what comes after the colon",
+            next_step=f"write it as {forms[kind]}; ccsight {what}s lists what there is",
+        )
+    options = tuple(_option(part, kind, kinds, text) for part in rest)
     return Spec(text, kind, value, options)
 
 
@@ -53,16 +64,22 @@ def _split(text: str) -> list[str]:
     return [part.replace("\0", ",") for part in text.replace(",,", "\0").split(",")]
 
 
-def _option(part: str, kind: str, keys: frozenset[str], text: str) -> tuple[str, str]:
+def _option(part: str, kind: str, kinds: Mapping[str, Form], text: str) -> tuple[str, str]:
     key, equals, value = part.partition("=")
-    if key not in keys or not equals:
-        known = nearest(key, sorted(keys)) if keys else f"{kind}: takes none"
-        raise UsageError(
-            f"{part!r} is not an option of {kind}: in {text!r}",
-            evidence=known,
-            next_step="options are KEY=VALUE; a comma inside a value is doubled",
-        )
-    return key, value
+    keys = kinds[kind].options
+    if key in keys and equals:
+        return key, value
+    others = [name for name, form in kinds.items() if key in form.options - keys]
+    next_step = "options are KEY=VALUE; a comma inside a value is doubled"
+    if others:
+        next_step = f"{key}= is an option of {', '.join(others)}"
+    elif not keys:
+        next_step = "leave it out"
+    raise UsageError(
+        f"{part!r} is not an option of {kind}: in {text!r}",
+        evidence=nearest(key, sorted(keys)) if keys else f"{kind} takes no options",
+        next_step=next_step,
+    )
 
 
 def render(kind: str, value: str, options: tuple[tuple[str, str], ...]) -> str:

@@ -11,7 +11,7 @@ from ccsight.evidence.model import SCHEMA
 from ccsight.evidence.plan import USUAL, Depth, Plan, PlannedKernel, new_run_id, now
 from ccsight.evidence.views import Cell
 from ccsight.kernels import spec as kernel_specs
-from ccsight.machines.registry import parse
+from ccsight.machines.registry import gives, parse
 from ccsight.specs import Spec
 
 #: What ``ccsight compare`` and the suites take when nothing else is asked for: a kernel from before
@@ -22,9 +22,6 @@ DEFAULT_MACHINES = ("emulated:cortex-a57", "emulated:neoverse-n1", "emulated:neo
 
 #: Options of a machine that must not matter to a VM.
 _MUST_NOT_MATTER = ("mode", "mte")
-#: Options with which an emulated machine has something to give to a VM (``kvm.gifts``).
-_GIVE = {("mte", "on"), ("mode", "nested")}
-_EMULATED = ("emulated", "silicon")
 
 
 def cells_of(kernels: Iterable[str], machines: Iterable[str]) -> tuple[Cell, ...]:
@@ -96,7 +93,7 @@ def twins(machines: Iterable[str]) -> Iterator[tuple[str, str]]:
         plainest, *others = sorted(group, key=lambda spec: len(spec.options))
         for other in others:
             yield plainest.text, other.text
-        if not others and (plainest.kind not in _EMULATED or not _GIVE.isdisjoint(plainest.options)):
+        if not others and gives(plainest):
             yield plainest.text, plainest.text
 
 

@@ -23,9 +23,17 @@ def resolve(spec: Spec, deadline: Deadline, report: tools.Report) -> Kernel:
         raise UsageError(
             f"{spec.value} is not a file", next_step="image:FILE, for example arch/arm64/boot/Image"
         )
+    modules = spec.option("modules")
+    return in_file(spec, path, Path(modules).expanduser() if modules else None, deadline, report)
+
+
+def in_file(spec: Spec, path: Path, modules: Path | None, deadline: Deadline, report: tools.Report) -> Kernel:
+    """Return the kernel in a file under the name of a spec of any kind; its modules lie below ``modules``.
+
+    Raises UsageError when the file is none, or there are no such modules.
+    """
     place = entry("images", _identity(path), lambda folder: _fill(folder, path, report), deadline)
-    folder = spec.option("modules")
-    return stored.kernel(spec, place, _modules(Path(folder).expanduser(), place) if folder else None)
+    return stored.kernel(spec, place, _modules(modules, place) if modules else None)
 
 
 def pin(kernel: Kernel) -> str:

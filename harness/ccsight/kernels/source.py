@@ -1,4 +1,7 @@
-"""From a kernel spec to the source that is built: its base, then its patches and reverts in their order."""
+"""From a kernel spec to the source that is built: its base, then its patches and reverts in their order.
+
+A new kind of source is a row of ``KINDS`` here, and nowhere else.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -13,12 +16,22 @@ from ccsight.kernels.objects import Source
 from ccsight.specs import Spec
 from ccsight.toolbox.tools import Report
 
-__all__ = ["Inputs", "Source", "resolve_source"]
+__all__ = ["KINDS", "Inputs", "Kind", "Source", "resolve_source"]
 
-_KINDS: dict[str, Callable[[Spec, Deadline, Report], Source]] = {
-    "deb-src": deb_src.resolve,
-    "git": git_ref.resolve,
-    "tree": tree.resolve,
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of spec whose kernel is built here: its value, what finds the source, its own options."""
+
+    value: str
+    resolve: Callable[[Spec, Deadline, Report], Source]
+    options: frozenset[str] = frozenset()
+
+
+KINDS = {
+    "deb-src": Kind("SERIES", deb_src.resolve),
+    "git": Kind("PATH,ref=REF", git_ref.resolve, frozenset({"ref", "revert"})),
+    "tree": Kind("PATH", tree.resolve),
 }
 #: What every kernel's source has at its top.
 _MARKS = ("Kconfig", "Makefile", "arch/arm64")
@@ -34,13 +47,13 @@ class Inputs:
 
 
 def resolve_source(spec: Spec, deadline: Deadline, report: Report) -> Inputs:
-    """Return the source that a ``deb-src:``, ``git:`` or ``tree:`` spec means, imported if it was not.
+    """Return the source that a spec of one of these ``KINDS`` means, imported if it was not.
 
     Options ``patch=`` and ``revert=`` are applied in the order in which the spec has them. Raises
     UsageError (not a kernel's source, an unknown ref, a patch that does not apply), ArchiveError,
     NoSpace or DeadlineExceeded.
     """
-    base = _KINDS[spec.kind](spec, deadline, report)
+    base = KINDS[spec.kind].resolve(spec, deadline, report)
     missing = sorted(set(_MARKS) - objects.present(base, _MARKS, deadline))
     if missing:
         raise UsageError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ccsight import specs
 from ccsight.deadline import Deadline
-from ccsight.kernels import built, deb, files, running, stored
+from ccsight.kernels import built, deb, files, running, source, stored
 from ccsight.kernels.model import Kernel
 from ccsight.specs import Spec
 from ccsight.toolbox.tools import Report
@@ -13,32 +13,33 @@ from ccsight.toolbox.tools import Report
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of kernel spec: its own options, what makes a Kernel of it, what names that very one again.
+    """A kind of kernel spec: its value, its own options, what makes a Kernel of it, what names it again.
 
-    ``alone`` is a kind of which there is only one: it takes no value.
+    A kind of which there is only one has no ``value``.
     """
 
+    value: str
     options: frozenset[str]
     resolve: Callable[[Spec, Deadline, Report], Kernel]
     pin: Callable[[Kernel], str]
-    alone: bool = False
 
 
 #: Options that every kind takes.
 COMMON = frozenset({"append", "name"})
 
-KINDS = {
-    "deb": Kind(frozenset({"flavour"}), deb.resolve, deb.pin),
-    "deb-src": Kind(built.OPTIONS, built.resolve, built.pin),
-    "git": Kind(built.OPTIONS | {"ref", "revert"}, built.resolve, built.pin),
-    "tree": Kind(built.OPTIONS, built.resolve, built.pin),
-    "image": Kind(frozenset({"modules"}), files.resolve, files.pin),
-    running.RUNNING: Kind(running.OPTIONS, running.resolve, running.pin, alone=True),
-    stored.BUILT: Kind(frozenset(), built.from_store, built.pin),
-}
+#: The kinds whose kernels are built here; a new one is a row of ``source.KINDS``.
+SOURCES = tuple(source.KINDS)
 
-#: The kinds whose kernels are built here.
-SOURCES = ("deb-src", "git", "tree")
+KINDS = {
+    "deb": Kind("SERIES", frozenset({"flavour"}), deb.resolve, deb.pin),
+    **{
+        name: Kind(kind.value, built.OPTIONS | kind.options, built.resolve, built.pin)
+        for name, kind in source.KINDS.items()
+    },
+    "image": Kind("FILE", frozenset({"modules"}), files.resolve, files.pin),
+    running.RUNNING: Kind("", running.OPTIONS, running.resolve, running.pin),
+    stored.BUILT: Kind("KEY", frozenset(), built.from_store, built.pin),
+}
 
 #: Options that make a kernel another one than its base.
 _CHANGES = frozenset({"patch", "revert", "kconfig"})
@@ -46,8 +47,8 @@ _CHANGES = frozenset({"patch", "revert", "kconfig"})
 
 def parse(text: str) -> Spec:
     """Parse a kernel spec. Raises UsageError naming the nearest kind or option."""
-    alone = [name for name, kind in KINDS.items() if kind.alone]
-    return specs.parse(text, {name: kind.options | COMMON for name, kind in KINDS.items()}, "kernel", alone)
+    forms = {name: specs.Form(kind.options | COMMON, kind.value) for name, kind in KINDS.items()}
+    return specs.parse(text, forms, "kernel")
 
 
 def base(text: str) -> str:
@@ -70,5 +71,8 @@ def resolve(text: str, deadline: Deadline, report: Report) -> Kernel:
 
 
 def pin(kernel: Kernel) -> str:
-    """Return the spec that gives this very kernel again, however the archive moves on."""
-    return KINDS[kernel.spec.kind].pin(kernel)
+    """Return the spec that gives this very kernel again, however the archive moves on.
+
+    One that its own kind does not take is refused now, by UsageError, rather than when a run is resumed.
+    """
+    return parse(KINDS[kernel.spec.kind].pin(kernel)).text

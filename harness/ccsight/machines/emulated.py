@@ -69,6 +69,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "modules": _SWITCH,
 }
 OPTIONS = frozenset(_READERS)
+#: Those with which it has something to give to a VM.
+_GIVE = {("mte", "on"), ("mode", "nested")}
 _EXAMPLES = {
     "cpus": "1 to 8",
     "memory": "MiB, from 256",
@@ -97,6 +99,11 @@ def board(spec: Spec, silicon: SiliconMachine | None = None) -> Board:
     if asked.memory < 256:
         raise _bad("memory", str(asked.memory), spec)
     return replace(asked, model=silicon.base, cpus=len(silicon.cores)) if silicon else asked
+
+
+def gives(spec: Spec) -> bool:
+    """Tell whether such a machine has something to give to a VM (``kvm.gifts``)."""
+    return not _GIVE.isdisjoint(spec.options)
 
 
 def _bad(key: str, text: str, spec: Spec) -> UsageError:

@@ -63,28 +63,34 @@ def _known_local(table: Table, deadline: Deadline, report: Report) -> list[str]:
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of machine: the option keys its specs take, what makes one, and which ones there are.
+    """A kind of machine: how its specs are written, what makes one, and which ones there are.
 
-    ``alone`` is a kind of which there is only one: its spec has no value.
+    ``gives`` tells whether one may have something to give to a VM (``kvm.gifts``); unknown is yes.
     """
 
-    options: frozenset[str]
+    form: specs.Form
     make: Callable[[Spec, Table], Machine]
     known: Callable[[Table, Deadline, Report], list[str]]
-    alone: bool = False
+    gives: Callable[[Spec], bool] = lambda spec: True
 
 
-_KINDS = {
-    "emulated": _Kind(emulated.OPTIONS, _emulated, _known_emulated),
-    "silicon": _Kind(emulated.OPTIONS | {"base"}, _silicon, _known_silicon),
-    LOCAL: _Kind(frozenset(), _local, _known_local, alone=True),
+KINDS = {
+    "emulated": _Kind(specs.Form(emulated.OPTIONS, "MODEL"), _emulated, _known_emulated, emulated.gives),
+    "silicon": _Kind(
+        specs.Form(emulated.OPTIONS | {"base"}, "NAME"), _silicon, _known_silicon, emulated.gives
+    ),
+    LOCAL: _Kind(specs.Form(frozenset()), _local, _known_local),
 }
 
 
 def parse(text: str) -> Spec:
     """Parse a machine spec. Raises UsageError naming the nearest kind or key."""
-    alone = [name for name, kind in _KINDS.items() if kind.alone]
-    return specs.parse(text, {name: kind.options for name, kind in _KINDS.items()}, "machine", alone)
+    return specs.parse(text, {name: kind.form for name, kind in KINDS.items()}, "machine")
+
+
+def gives(spec: Spec) -> bool:
+    """Tell whether a machine may have something to give to a VM (``kvm.gifts``), as far as its spec says."""
+    return KINDS[spec.kind].gives(spec)
 
 
 def prove_fit(kernel: Spec, machine: Spec, *, linux: bool = False) -> None:
@@ -116,10 +122,10 @@ def machine(text: str, table: Table | None = None) -> Machine:
     ``table`` is where ``silicon:`` machines are looked up: without one, what ships.
     """
     spec = parse(text)
-    return _KINDS[spec.kind].make(spec, table or silicon.shipped())
+    return KINDS[spec.kind].make(spec, table or silicon.shipped())
 
 
 def known(deadline: Deadline, report: Report, table: Table | None = None) -> list[str]:
     """Return the specs of all machines that can be asked for, without options."""
     found = table or silicon.shipped()
-    return [spec for kind in _KINDS.values() for spec in kind.known(found, deadline, report)]
+    return [spec for kind in KINDS.values() for spec in kind.known(found, deadline, report)]

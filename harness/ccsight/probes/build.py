@@ -41,6 +41,7 @@ _GUEST_FLAGS = (
     "-mgeneral-regs-only",
     "-mstrict-align",  # with the MMU off all memory is Device memory, which faults on unaligned accesses
     "-fno-stack-protector",
+    "-Wframe-larger-than=1024",  # a vCPU has 4 KiB of stack, and nothing guards its end
     "-fno-asynchronous-unwind-tables",
     "-nostdlib",
     "-static-pie",

@@ -3,9 +3,13 @@
 import pytest
 
 from ccsight.errors import UsageError
-from ccsight.specs import parse, render
+from ccsight.specs import Form, parse, render
 
-KINDS = {"deb": frozenset({"flavour", "append", "name"}), "image": frozenset({"modules"})}
+KINDS = {
+    "deb": Form(frozenset({"flavour", "append", "name"}), "SERIES"),
+    "image": Form(frozenset({"modules"}), "FILE"),
+    "bare": Form(frozenset(), "NAME"),
+}
 
 
 def test_options_keep_their_order_and_may_repeat():
@@ -27,7 +31,6 @@ def test_a_doubled_comma_is_a_comma():
     ("text", "evidence"),
     [
         ("dbe:6.1", "'deb'"),
-        ("6.1", "deb"),
         ("deb:6.1,flavor=x", "'flavour'"),
         ("deb:6.1,flavour", "'flavour'"),
     ],
@@ -41,19 +44,36 @@ def test_what_is_wrong_names_its_neighbour(text, evidence):
 
 @pytest.mark.parametrize("text", ["running", "running,build-id=x", "running,name=a=b,,c"])
 def test_a_kind_that_stands_alone(text):
-    kinds = KINDS | {"running": frozenset({"build-id", "name"})}
-    spec = parse(text, kinds, "kernel", ("running",))
+    kinds = KINDS | {"running": Form(frozenset({"build-id", "name"}))}
+    spec = parse(text, kinds, "kernel")
     assert (spec.kind, spec.value) == ("running", "")
     assert render(spec.kind, spec.value, spec.options) == text
     for wrong in ("running:", "running:6.1", "deb"):
         with pytest.raises(UsageError, match="is not a kernel") as caught:
-            parse(wrong, kinds, "kernel", ("running",))
-        assert caught.value.next_step == "write it as deb:… or image:… or running"
+            parse(wrong, kinds, "kernel")
+        assert caught.value.next_step == (
+            "write it as deb:SERIES, image:FILE, bare:NAME, running; ccsight kernels lists what there is"
+        )
 
 
 def test_a_kind_without_a_value():
-    with pytest.raises(UsageError, match="lacks"):
+    with pytest.raises(UsageError, match="lacks") as caught:
         parse("deb:", KINDS, "kernel")
+    assert caught.value.next_step == "write it as deb:SERIES; ccsight kernels lists what there is"
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence", "next_step"),
+    [
+        ("deb:6.1,modules=x", "known: append, flavour, name", "modules= is an option of image"),
+        ("bare:x,cpus=3", "bare takes no options", "leave it out"),
+        ("image:x,cpus=3", "known: modules", "options are KEY=VALUE; a comma inside a value is doubled"),
+    ],
+)
+def test_an_option_of_another_kind_says_of_which(text, evidence, next_step):
+    with pytest.raises(UsageError, match="is not an option of") as caught:
+        parse(text, KINDS, "kernel")
+    assert (caught.value.evidence, caught.value.next_step) == (evidence, next_step)
 
 
 @pytest.mark.parametrize("text", ["deb:6.1", "deb:6.1=6.1.176-1,append=isolcpus=1,,2,append=c,name=x"])

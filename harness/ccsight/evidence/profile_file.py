@@ -12,9 +12,7 @@ Whether the values can be is asked elsewhere (``kvm.profile_rules``).
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
 import msgspec
 
@@ -23,52 +21,48 @@ from ccsight.arm64.suggest import nearest
 from ccsight.errors import UsageError
 from ccsight.evidence.profile import PROFILE_SCHEMA, CoreProfile, Profile, Shown
 from ccsight.evidence.record import Hex
+from ccsight.evidence.toml import Reader, Row, quoted
 
-_HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LEARN = "make one: ccsight profile capture KERNEL --on MACHINE --out FILE"
 _DAMAGED = f"it was altered or cut off; {_LEARN}"
 
 
-class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A table of the file. The docstrings of the types in ``evidence.profile`` say what the keys mean."""
-
-
-class _Kernel(_Row, frozen=True, kw_only=True):
+class _Kernel(Row, frozen=True, kw_only=True):
     spec: str
     release: str
     build_id: str
 
 
-class _Machine(_Row, frozen=True, kw_only=True):
+class _Machine(Row, frozen=True, kw_only=True):
     spec: str
     substrate: str
     emulator: str = ""
 
 
-class _Capture(_Row, frozen=True, kw_only=True):
+class _Capture(Row, frozen=True, kw_only=True):
     sha256: str
 
 
-class _Features(_Row, frozen=True, kw_only=True):
+class _Features(Row, frozen=True, kw_only=True):
     ccidx: int = msgspec.field(name="CCIDX")
 
 
-class _Whole(_Row, frozen=True, kw_only=True):
+class _Whole(Row, frozen=True, kw_only=True):
     ctr: Hex = msgspec.field(name="CTR_EL0")
     clidr: Hex = msgspec.field(name="CLIDR_EL1")
     ccsidr: dict[str, Hex] = msgspec.field(name="CCSIDR_EL1")
     features: _Features = msgspec.field(name="ID_AA64MMFR2_EL1")
 
 
-class _Differs(_Row, frozen=True, kw_only=True):
+class _Differs(Row, frozen=True, kw_only=True):
     ctr: Hex | None = msgspec.field(name="CTR_EL0", default=None)
     clidr: Hex | None = msgspec.field(name="CLIDR_EL1", default=None)
     ccsidr: dict[str, Hex] = msgspec.field(name="CCSIDR_EL1", default_factory=dict)
     features: _Features | None = msgspec.field(name="ID_AA64MMFR2_EL1", default=None)
 
 
-class _Core(_Row, frozen=True, kw_only=True):
+class _Core(Row, frozen=True, kw_only=True):
     midr: Hex
     revidr: Hex
     cpus: tuple[int, ...]
@@ -77,7 +71,7 @@ class _Core(_Row, frozen=True, kw_only=True):
     guest: dict[str, object] = msgspec.field(default_factory=dict)
 
 
-class _File(_Row, frozen=True, kw_only=True):
+class _File(Row, frozen=True, kw_only=True):
     schema: int
     kernel: dict[str, object]
     machine: dict[str, object]
@@ -85,15 +79,10 @@ class _File(_Row, frozen=True, kw_only=True):
     core: dict[str, dict[str, object]]
 
 
-_Kind = TypeVar("_Kind", bound=_Row)
-
-
 def read(text: str, file: str) -> Profile:
     """Return the profile in a text. Raises UsageError naming ``file``, the table, and the nearest key."""
-    try:
-        document: dict[str, object] = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # not its own for endless digits and depth
-        raise UsageError(f"{file} is not TOML", evidence=str(error), next_step=_DAMAGED) from error
+    reader = Reader(file, _DAMAGED)
+    document = reader.document(text)
     schema = document.get("schema")
     if schema != PROFILE_SCHEMA:
         raise UsageError(
@@ -102,9 +91,9 @@ def read(text: str, file: str) -> Profile:
             else f"{file} is not a profile: it has no schema",
             next_step=f"read it with the ccsight that wrote it, or {_LEARN}",
         )
-    top = _row(document, _File, file)
-    kernel = _row(top.kernel, _Kernel, f"{file}: [kernel]")
-    machine = _row(top.machine, _Machine, f"{file}: [machine]")
+    top = reader.row(document, _File, file)
+    kernel = reader.row(top.kernel, _Kernel, f"{file}: [kernel]")
+    machine = reader.row(top.machine, _Machine, f"{file}: [machine]")
     if not top.core:
         raise UsageError(f"{file} is of no type of CPU", next_step=_DAMAGED)
     return Profile(
@@ -114,15 +103,15 @@ def read(text: str, file: str) -> Profile:
         machine=machine.spec,
         substrate=machine.substrate,
         emulator=machine.emulator,
-        capture=_row(top.capture, _Capture, f"{file}: [capture]").sha256,
-        cores=tuple(_core(name, row, f"{file}: [core.{name}]") for name, row in top.core.items()),
+        capture=reader.row(top.capture, _Capture, f"{file}: [capture]").sha256,
+        cores=tuple(_core(reader, name, row, f"{file}: [core.{name}]") for name, row in top.core.items()),
     )
 
 
-def _core(name: str, table: object, place: str) -> CoreProfile:
-    row = _row(table, _Core, place)
-    told = _row(row.userspace, _Whole, f"{place} userspace")
-    seen = _row(row.guest, _Differs, f"{place} guest")
+def _core(reader: Reader, name: str, table: object, place: str) -> CoreProfile:
+    row = reader.row(table, _Core, place)
+    told = reader.row(row.userspace, _Whole, f"{place} userspace")
+    seen = reader.row(row.guest, _Differs, f"{place} guest")
     userspace = Shown(told.ctr, told.clidr, told.features.ccidx, _sizes(told.ccsidr, place))
     guest = Shown(
         ctr=told.ctr if seen.ctr is None else seen.ctr,
@@ -143,29 +132,6 @@ def _sizes(given: Mapping[str, Hex], place: str) -> dict[int, Hex]:
     return {known[selector]: value for selector, value in given.items()}
 
 
-def _row(table: object, kind: type[_Kind], place: str) -> _Kind:
-    keys = [field.encode_name for field in msgspec.structs.fields(kind)]
-    unknown = [key for key in table if key not in keys] if isinstance(table, dict) else []
-    if unknown:
-        raise UsageError(
-            f"{place} has an unknown key {unknown[0]!r}",
-            evidence=nearest(unknown[0], keys),
-            next_step=_DAMAGED,
-        )
-    try:
-        return msgspec.convert(table, kind, dec_hook=_hex)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{place} is malformed", evidence=str(error), next_step=_DAMAGED) from error
-
-
-def _hex(kind: type, value: object) -> object:
-    if kind is object:  # a table in a table, which is read by itself
-        return value
-    if kind is Hex and isinstance(value, str) and _HEX.fullmatch(value):
-        return Hex(int(value, 16))
-    raise ValueError(f'a register value is a string, "0x…" of at most 64 bits, not {value!r}')
-
-
 def write(profile: Profile) -> str:
     """Return a profile as TOML that :func:`read` reads as the same profile."""
     head = [
@@ -183,17 +149,17 @@ def write(profile: Profile) -> str:
 
 
 def _table(name: str, **values: str) -> str:
-    return "\n".join([f"[{name}]", *(f"{key} = {_quoted(value)}" for key, value in values.items())])
+    return "\n".join([f"[{name}]", *(f"{key} = {quoted(value)}" for key, value in values.items())])
 
 
 def _core_tables(core: CoreProfile) -> str:
-    name = f"core.{core.name if _BARE.fullmatch(core.name) else _quoted(core.name)}"
+    name = f"core.{core.name if _BARE.fullmatch(core.name) else quoted(core.name)}"
     lines = [
         f"[{name}]",
         f"midr = {_hexed(core.midr)}",
         f"revidr = {_hexed(core.revidr)}",
         f"cpus = [{', '.join(map(str, core.cpus))}]",
-        *([f"values = {_quoted(core.values)}"] if core.values else []),
+        *([f"values = {quoted(core.values)}"] if core.values else []),
         "",
         f"[{name}.userspace]",
         *_shown(core.userspace, None),
@@ -218,8 +184,3 @@ def _shown(shown: Shown, unless: Shown | None) -> Iterable[str]:
 
 def _hexed(value: int) -> str:
     return f'"{value:#x}"'
-
-
-def _quoted(text: str) -> str:
-    """Return a TOML basic string; its escapes are a superset of JSON's."""
-    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")

@@ -4,10 +4,9 @@ Whether a row makes sense is asked elsewhere; here it only has the right form.
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -16,21 +15,17 @@ from ccsight.arm64.silicon import Core, SiliconMachine
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import UsageError
 from ccsight.evidence.record import Hex
+from ccsight.evidence.toml import R, Reader, Row, quoted
 
 #: A name is part of a machine's spec, where a comma begins an option.
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_HEX = re.compile(r"0x[0-9a-fA-F]{1,16}")
 _LEARN = "see how a row is written: ccsight machines show cortex-a72 --toml"
 
 #: ID_AA64MMFR2_EL1.EVT: 3 and above are reserved.
 _Evt = Annotated[int, msgspec.Meta(ge=0, le=2)]
 
 
-class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A row; the docstrings of the types in ``arm64/silicon.py`` say what the keys mean."""
-
-
-class CoreRow(_Row, frozen=True, kw_only=True):
+class CoreRow(Row, frozen=True, kw_only=True):
     """``[core.NAME]``."""
 
     title: str
@@ -48,7 +43,7 @@ class CoreRow(_Row, frozen=True, kw_only=True):
     source: str
 
 
-class MachineRow(_Row, frozen=True, kw_only=True):
+class MachineRow(Row, frozen=True, kw_only=True):
     """``[machine.NAME]``."""
 
     title: str
@@ -56,7 +51,7 @@ class MachineRow(_Row, frozen=True, kw_only=True):
     note: str = ""
 
 
-class BaseRow(_Row, frozen=True, kw_only=True):
+class BaseRow(Row, frozen=True, kw_only=True):
     """``[base.MODEL]``."""
 
     aarch32: bool
@@ -83,15 +78,12 @@ class Rows:
 
 
 _KINDS = ("core", "machine", "base")
-Row = TypeVar("Row", bound=_Row)
 
 
 def read(text: str, file: str) -> Rows:
     """Return the rows of a text. Raises UsageError naming ``file``, the row, and the nearest key."""
-    try:
-        document: dict[str, object] = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # not its own for endless digits and depth
-        raise UsageError(f"{file} is not TOML", evidence=str(error)) from error
+    reader = Reader(file, _LEARN)
+    document = reader.document(text)
     for kind in document:
         if kind not in _KINDS:
             raise UsageError(
@@ -99,42 +91,25 @@ def read(text: str, file: str) -> Rows:
             )
     return Rows(
         file,
-        core=dict(_rows(document, "core", CoreRow, file)),
-        machine=dict(_rows(document, "machine", MachineRow, file)),
-        base=dict(_rows(document, "base", BaseRow, file)),
+        core=dict(_rows(reader, document, "core", CoreRow)),
+        machine=dict(_rows(reader, document, "machine", MachineRow)),
+        base=dict(_rows(reader, document, "base", BaseRow)),
     )
 
 
-def _rows(document: Mapping[str, object], word: str, kind: type[Row], file: str) -> Iterator[tuple[str, Row]]:
+def _rows(
+    reader: Reader, document: Mapping[str, object], word: str, kind: type[R]
+) -> Iterator[tuple[str, R]]:
     rows = document.get(word, {})
     if not isinstance(rows, dict):
-        raise UsageError(f"{file}: {word} is not a table of rows", next_step=f"write [{word}.NAME]")
+        raise UsageError(f"{reader.file}: {word} is not a table of rows", next_step=f"write [{word}.NAME]")
     for name, row in rows.items():
-        place = f"{file}: [{word}.{name}]"
+        place = f"{reader.file}: [{word}.{name}]"
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{place} has a name that cannot be part of a spec", next_step="use a-z, 0-9, dots and dashes"
             )
-        yield name, _row(row, kind, place)
-
-
-def _row(row: object, kind: type[Row], place: str) -> Row:
-    keys = kind.__struct_fields__
-    unknown = [key for key in row if key not in keys] if isinstance(row, dict) else []
-    if unknown:
-        raise UsageError(
-            f"{place} has an unknown key {unknown[0]!r}", evidence=nearest(unknown[0], keys), next_step=_LEARN
-        )
-    try:
-        return msgspec.convert(row, kind, dec_hook=_hex)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{place} is malformed", evidence=str(error), next_step=_LEARN) from error
-
-
-def _hex(kind: type, value: object) -> object:
-    if kind is Hex and isinstance(value, str) and _HEX.fullmatch(value):
-        return Hex(int(value, 16))
-    raise ValueError(f'a register value is a string, "0x…" of at most 64 bits, not {value!r}')
+        yield name, reader.row(row, kind, place)
 
 
 def write(machine: SiliconMachine, prefix: str) -> str:
@@ -142,9 +117,9 @@ def write(machine: SiliconMachine, prefix: str) -> str:
     cores = {core.name: core for core in machine.cores}
     parts = [_core(core, prefix) for core in cores.values()]
     if machine.name not in cores:
-        names = ", ".join(_quoted(prefix + core.name) for core in machine.cores)
-        note = [f"note = {_quoted(machine.note)}"] if machine.note else []
-        head = [f"[machine.{prefix}{machine.name}]", f"title = {_quoted(machine.title)}", f"cpus = [{names}]"]
+        names = ", ".join(quoted(prefix + core.name) for core in machine.cores)
+        note = [f"note = {quoted(machine.note)}"] if machine.note else []
+        head = [f"[machine.{prefix}{machine.name}]", f"title = {quoted(machine.title)}", f"cpus = [{names}]"]
         parts.append("\n".join([*head, *note]))
     return "\n\n".join(parts) + "\n"
 
@@ -161,23 +136,18 @@ def _core(core: Core, prefix: str) -> str:
     return "\n".join(
         [
             f"[core.{prefix}{core.name}]",
-            f"title = {_quoted(core.title)}",
-            f"base = {_quoted(core.base)}",
+            f"title = {quoted(core.title)}",
+            f"base = {quoted(core.base)}",
             f"midr = {_hexed(core.midr)}",
             f"ctr = {_hexed(core.ctr)}",
             f"clidr = {_hexed(core.clidr)}",
             f"ccsidr = {{ {', '.join(sizes)} }}",
             *optional,
-            f"values = {_quoted(core.values)}",
-            f"source = {_quoted(core.source)}",
+            f"values = {quoted(core.values)}",
+            f"source = {quoted(core.source)}",
         ]
     )
 
 
 def _hexed(value: int) -> str:
     return f'"{value:#010x}"'
-
-
-def _quoted(text: str) -> str:
-    """Return a TOML basic string; its escapes are a superset of JSON's."""
-    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")

@@ -1,5 +1,6 @@
 """``ccsight bisect`` from request to report: plan, begin, go on, and say what came of it."""
 
+import os
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,11 +8,11 @@ from itertools import product
 from pathlib import Path
 
 from ccsight import __version__
-from ccsight.campaign import quorum, suspects, trying
+from ccsight.campaign import pace, quorum, suspects, trying
 from ccsight.campaign.bisecting import Answer, Bisecting, Told
 from ccsight.campaign.compare import SET_UP_SECONDS
 from ccsight.campaign.rows import Row, Series
-from ccsight.campaign.search import Among, Found, steps
+from ccsight.campaign.search import Among, Found, rounds, steps
 from ccsight.campaign.suspects import GIT_SECONDS, Commits, Suspects
 from ccsight.checks.predicates import parse
 from ccsight.deadline import Deadline
@@ -96,23 +97,30 @@ def _checked(request: Request) -> Commits | Row | Series:
     return found
 
 
-def show_plan(results: Path, request: Request, *, as_json: bool) -> int:
+def show_plan(results: Path, request: Request, workers: int, *, as_json: bool) -> int:
     """Print what a bisection would take, and do nothing. Returns the exit status."""
     found = _checked(request)
     left = len(found.left([found.first], found.last))
-    count = steps(left)
     everywhere = len(dict.fromkeys((*request.machines, *request.confirm)))
     one = 2 * len(parse(request.predicate).sources) + 1  # of N kernels whose VMs move, all but one come twice
-    boots = request.repeat * one * (5 * everywhere + count * len(dict.fromkeys(request.machines)))
     earlier = [step for each in _earlier(results) for step in each if step.looks]
+    known, cpus = pace.pace(earlier), os.cpu_count() or 1
+    width = pace.width(left, workers, cpus, known)
+    tries = rounds(left, width) * width
+    boots = request.repeat * one * (5 * everywhere + tries * len(dict.fromkeys(request.machines)))
     estimate = Estimate(
         schema=SCHEMA,
         suspects=left,
-        steps=count,
-        builds=count + 5,
+        steps=steps(left),
+        width=width,
+        rounds=rounds(left, width),
+        builds=tries + 5,
         boots=boots,
         build=_median([step.build for step in earlier]),
         boot=_median([look.seconds for step in earlier for look in step.looks]),
+        seconds=round(rounds(left, width) * known.round(width, cpus) + 5 * known.seconds, 1)
+        if known
+        else None,
     )
     if as_json:
         console.write_bytes(report.estimated(estimate))
@@ -161,9 +169,10 @@ def _searched(kept: Bisection, found: Commits | Row | Series, manner: Manner) ->
     order = kept.order
     bench = _bench(kept, manner.workers)
     quiet = console.narrate if manner.verbose else lambda _: None
-    work = Bisecting(kept, found, bench, trying.attempt, Told(console.narrate, quiet))
+    work = Bisecting(kept, found, bench, trying.attempts, Told(console.narrate, quiet))
     good_is = work.ends()
-    answer = work.narrow(tuple(suspects.named(found, each) for each in manner.skips))
+    skips = tuple(suspects.named(found, each) for each in manner.skips)
+    answer = work.narrow(skips, suspects.likely(found, work.steps))
     work.prove(answer)
     return Story(order, work.steps, outcome(answer, found, work.steps, good_is))
 

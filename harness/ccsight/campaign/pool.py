@@ -55,7 +55,7 @@ def local_pool(workers: int, on_stage: OnStage) -> Iterator[ProcessPoolExecutor]
 def run_task(task: Task) -> Failure | None:
     """Run in a worker: carry out a task, and report its stages to the controller."""
     try:
-        return task.carry_out(lambda stage: _tell(task.key, stage))
+        return task.carry_out(lambda stage: tell(task.key, stage))
     except Exception as error:
         return Failure(
             status=Status.ERROR,
@@ -64,7 +64,8 @@ def run_task(task: Task) -> Failure | None:
         )
 
 
-def _tell(task: str, stage: str) -> None:
+def tell(task: str, stage: str) -> None:
+    """Tell the controller, in a worker: a task has reached a stage."""
     if _to_controller:
         _to_controller.send((task, stage))  # one small write: whole or not at all, without a lock
 

@@ -27,9 +27,13 @@ class Row:
 
     def left(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
         """See :class:`suspects.Suspects`."""
-        start = max(self.kernels.index(each) for each in good) + 1
-        rest = self.kernels[start : self.kernels.index(bad) + 1]
+        rest = self.row(good, bad)
         return tuple(rest[number] for number in halved(len(rest)))
+
+    def row(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
+        """See :class:`suspects.Suspects`."""
+        start = max(self.kernels.index(each) for each in good) + 1
+        return self.kernels[start : self.kernels.index(bad) + 1]
 
     def spec(self, suspect: str) -> str:
         """Return the suspect: it is a spec."""
@@ -71,9 +75,13 @@ class Series:
 
     def left(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
         """See :class:`suspects.Suspects`."""
+        rest = self.row(good, bad)
+        return tuple(rest[number] for number in halved(len(rest)))
+
+    def row(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
+        """See :class:`suspects.Suspects`."""
         start = max(map(_number, good)) + 1
-        rest = range(start, _number(bad) + 1)
-        return tuple(f"{rest[number]}/{len(self.parts)}" for number in halved(len(rest)))
+        return tuple(f"{number}/{len(self.parts)}" for number in range(start, _number(bad) + 1))
 
     def spec(self, suspect: str) -> str:
         """Return the kernel with all additions up to this one."""

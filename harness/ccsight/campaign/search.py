@@ -49,16 +49,33 @@ def next_step(left: Sequence[str], bad: str, skipped: Collection[str]) -> Next:
     others = [suspect for suspect in left if suspect != bad]
     untried = [suspect for suspect in others if suspect not in skipped]
     if untried:
-        return Try(untried[0], steps(len(untried) + 1) - 1)
+        return Try(untried[_aside(len(others) - len(untried), len(untried))], steps(len(untried) + 1) - 1)
     own = (bad,) if bad in left else ()
     if others:
         return Among((*others, *own))
     return Found(bad) if own else Nowhere()
 
 
+def _aside(skipped: int, untried: int) -> int:
+    """Return how far from the best one to try next, where some that lie there could not be.
+
+    What does not build seldom comes alone: the more were skipped the farther, to the edge at last.
+    """
+    return min(skipped * skipped, untried * skipped // (skipped + 1))
+
+
+def rounds(suspects: int, width: int) -> int:
+    """Return how many rounds of ``width`` trials single out one of so many, the last known to be bad."""
+    count = 0
+    while suspects > 1:
+        suspects = math.ceil(suspects / (width + 1))
+        count += 1
+    return count
+
+
 def steps(suspects: int) -> int:
-    """Return how many trials it takes to single out one of so many, the last of which is known to be bad."""
-    return math.ceil(math.log2(suspects)) if suspects > 1 else 0
+    """Return how many trials one after the other single out one of so many, the last known to be bad."""
+    return rounds(suspects, 1)
 
 
 def halved(count: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -12,8 +12,8 @@ from ccsight.arm64.suggest import nearest
 from ccsight.campaign.rows import Row, Series
 from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
-from ccsight.evidence.bisection import Order
-from ccsight.kernels import git_ref, versions
+from ccsight.evidence.bisection import Order, Role, Step
+from ccsight.kernels import built, git_ref, versions
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.history import SHORT, Commit, History
 from ccsight.kernels.parts import parts
@@ -39,6 +39,10 @@ class Suspects(Protocol):
 
     def left(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
         """Return what ``bad`` has before it, and no good one has: the one that halves them best first."""
+        ...
+
+    def row(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
+        """Return the same, oldest first."""
         ...
 
     def spec(self, suspect: str) -> str:
@@ -74,6 +78,14 @@ class Commits:
     def left(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
         """See :class:`Suspects`."""
         return self.history.between(good, bad, Deadline(GIT_SECONDS))
+
+    def row(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
+        """See :class:`Suspects`."""
+        return self.history.row(good, bad, Deadline(GIT_SECONDS))
+
+    def touching(self, paths: tuple[str, ...]) -> "Commits":
+        """Return those that touch some paths."""
+        return replace(self, history=replace(self.history, paths=paths))
 
     def spec(self, suspect: str) -> str:
         """Return ``git:PATH,ref=COMMIT`` with the options that both ends have."""
@@ -151,6 +163,26 @@ def _series(good: Spec, added: tuple[tuple[str, str], ...], paths: tuple[str, ..
     return Series(like, tuple(part for option in added for part in parts(option)))
 
 
+def likely(suspects: Commits | Row | Series, ends: Sequence[Step]) -> Commits | None:
+    """Return the commits that touch what was built at the ends; None where that is all, or not known.
+
+    A file that only kernels in between read may be missing: so these are where to look first.
+    """
+    if not isinstance(suspects, Commits) or suspects.history.paths:
+        return None
+    pins = {step.pin for step in ends if step.role in (Role.GOOD_END, Role.BAD_END)}
+    read = [_reads(pin) for pin in pins]
+    return suspects.touching(tuple(sorted(set().union(*read)))) if all(read) else None
+
+
+def _reads(pin: str) -> tuple[str, ...]:
+    """Return what a kernel of the store was made of; nothing for one that is gone, or of an old ccsight."""
+    try:
+        return built.reads(kernel_specs.resolve(pin, Deadline(GIT_SECONDS), lambda _: None))
+    except UsageError:
+        return ()
+
+
 def _options(spec: Spec) -> tuple[tuple[str, str], ...]:
     return tuple(option for option in spec.options if option[0] not in ("ref", "name"))
 
@@ -158,7 +190,7 @@ def _options(spec: Spec) -> tuple[tuple[str, str], ...]:
 def _commits(good: Spec, bad: Spec, paths: tuple[str, ...], report: Report) -> Commits:
     deadline = Deadline(GIT_SECONDS)
     ends = [git_ref.resolve(spec, deadline, report) for spec in (good, bad)]
-    if ends[0].family != ends[1].family:
+    if len({git_ref.common(Path(spec.value), deadline) for spec in (good, bad)}) > 1:
         raise UsageError(
             f"{good.value} and {bad.value} are two repositories", next_step="fetch one from the other"
         )

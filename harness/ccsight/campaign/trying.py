@@ -1,11 +1,16 @@
-"""One suspect on machines: build it, boot it, ask. What comes of it is evidence; the verdict is for others.
+"""Suspects on machines: build one, boot it, ask. What comes of it is evidence; the verdict is for others.
 
 Each step is an ordinary run, so what a killed one has seen already is there when it is tried again.
 """
 
+import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -13,6 +18,7 @@ from msgspec.structs import replace
 from ccsight.campaign.compare import SET_UP_SECONDS, pinned_kernels, planned_kernel
 from ccsight.campaign.execute import execute, judge_ready
 from ccsight.campaign.planning import plan_comparison
+from ccsight.campaign.pool import local_pool, tell
 from ccsight.campaign.programs import PROGRAMS
 from ccsight.campaign.tasks import complete, tasks
 from ccsight.checks.answers import Subject, ask
@@ -24,6 +30,7 @@ from ccsight.evidence.model import Capture
 from ccsight.evidence.plan import Depth
 from ccsight.evidence.run import Run, read_capture
 from ccsight.evidence.views import Cell
+from ccsight.kernels import built
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.build import MakeFailed
 from ccsight.kernels.built import BrokenByPatch
@@ -58,7 +65,8 @@ class Bench:
 class Tried:
     """What came of a suspect: the answers of its boots; or, with ``trouble``, why it could not be asked.
 
-    ``pin`` names the very kernel, ``build`` is how many seconds it took to get it.
+    ``pin`` names the very kernel, ``build`` is how many seconds it took to get it; ``cpu`` are the seconds of
+    work in all of it.
     """
 
     looks: tuple[Look, ...] = ()
@@ -66,10 +74,54 @@ class Tried:
     why: str = ""
     pin: str = ""
     build: float = 0.0
+    cpu: float = 0.0
 
 
-def attempt(bench: Bench, name: str, spec: str, report: Report) -> Tried:
-    """Build and boot a suspect and ask the predicate of it; ``name`` is its runs' folder."""
+@dataclass(frozen=True)
+class Trial:
+    """A suspect to be tried: its kernel, and a name for the folders of its runs."""
+
+    name: str
+    spec: str
+
+
+def attempts(bench: Bench, trials: Sequence[Trial], report: Report) -> tuple[Tried, ...]:
+    """Try suspects, all at once; a single one needs no process of its own."""
+    if len(trials) == 1:
+        return (attempt(bench, trials[0], report),)
+    kernel = kernel_specs.parse(trials[0].spec)
+    if kernel.kind in kernel_specs.SOURCES:
+        with suppress(CcsightError):  # what is wrong with a source, its trial says
+            built.spread(kernel, len(trials), Deadline(SET_UP_SECONDS), report)
+    each = changed(bench, workers=max(1, bench.workers // len(trials)))
+    with local_pool(len(trials), lambda name, said: report(said)) as pool:
+        return tuple(map(_ended, [pool.submit(_attempt_in_worker, each, trial) for trial in trials]))
+
+
+def _attempt_in_worker(bench: Bench, trial: Trial) -> Tried:
+    return attempt(bench, trial, lambda said: tell(trial.name, said))
+
+
+def _ended(trial: Future[Tried]) -> Tried:
+    try:
+        return trial.result()
+    except BrokenProcessPool:
+        return Tried(trouble=Verdict.INFRA, why="the process that tried it died")
+
+
+def attempt(bench: Bench, trial: Trial, report: Report) -> Tried:
+    """Build and boot a suspect and ask the predicate of it."""
+    before = _cpu()
+    tried = _tried(bench, trial.name, trial.spec, report)
+    return changed(tried, cpu=round(_cpu() - before, 2))
+
+
+def _cpu() -> float:
+    """Return the CPU seconds of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
+def _tried(bench: Bench, name: str, spec: str, report: Report) -> Tried:
     began = time.monotonic()
     if spec in bench.predicate.sources:
         spec += ",name=this"  # where VMs come from is another cell than where they go to

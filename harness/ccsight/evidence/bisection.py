@@ -60,7 +60,8 @@ class Look(Record, frozen=True):
 class Step(Record, frozen=True):
     """One suspect that was tried. ``build`` is in seconds; ``why`` is for skip and infra.
 
-    ``pin`` is the spec that gives this very kernel again, "" where there is none.
+    ``cpu`` are the seconds of CPU that its build and boots took, 0 where nobody measured, ``width`` how many
+    were tried at once. ``pin`` is the spec that gives this very kernel again, "" where there is none.
     ``flaky`` is one whose boots did not all answer the same.
     """
 
@@ -74,6 +75,8 @@ class Step(Record, frozen=True):
     flaky: bool = False
     looks: tuple[Look, ...] = ()
     build: float = 0.0
+    cpu: float = 0.0
+    width: int = 1
     pin: str = ""
 
     @property
@@ -134,7 +137,13 @@ class Bisection:
             if (folder / ORDER).is_file():
                 return cls._open(folder)
         evidence = f"the newest: {', '.join(path.name for path in known[-3:])}" if known else ""
-        raise UsageError(f"there is no bisection {name!r} in {results}", evidence=evidence)
+        raise UsageError(
+            f"there is no bisection {name!r} in {results}",
+            evidence=evidence,
+            next_step="name one of these, or begin one: ccsight bisect --help"
+            if known
+            else "ccsight bisect --help",
+        )
 
     @classmethod
     def _open(cls, folder: Path) -> "Bisection":

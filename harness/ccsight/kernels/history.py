@@ -44,7 +44,14 @@ class History:
 
         The first one halves them best, the last one worst (git rev-list --bisect-all).
         """
-        words = ["rev-list", "--bisect-all", bad, *(f"^{each}" for each in good), "--", *self.paths]
+        return self._listed("--bisect-all", good, bad, deadline)
+
+    def row(self, good: Iterable[str], bad: str, deadline: Deadline) -> tuple[str, ...]:
+        """Return the same, oldest first: none stands before what it has in its history."""
+        return self._listed("--topo-order", good, bad, deadline)[::-1]
+
+    def _listed(self, order: str, good: Iterable[str], bad: str, deadline: Deadline) -> tuple[str, ...]:
+        words = ["rev-list", order, bad, *(f"^{each}" for each in good), "--", *self.paths]
         return tuple(line.split()[0] for line in self._read(words, deadline).splitlines())
 
     def is_ancestor(self, old: str, new: str, deadline: Deadline) -> bool:

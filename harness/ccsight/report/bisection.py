@@ -91,22 +91,21 @@ class Document(Record, frozen=True):
 
 
 class Estimate(Record, frozen=True):
-    """What a bisection would take; ``build`` and ``boot`` are measured seconds, None where none are."""
+    """What a bisection would take: ``steps`` of one suspect, or ``rounds`` of ``width`` at once.
+
+    ``build`` and ``boot`` are measured seconds, ``seconds`` is what all would take; None where none are.
+    """
 
     schema: int
     suspects: int
     steps: int
+    width: int
+    rounds: int
     builds: int
     boots: int
     build: float | None
     boot: float | None
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it takes, as far as is known."""
-        if self.build is None or self.boot is None:
-            return None
-        return self.builds * self.build + self.boots * self.boot
+    seconds: float | None
 
 
 def estimated(estimate: Estimate) -> bytes:
@@ -119,8 +118,11 @@ def estimate_page(estimate: Estimate) -> Page:
     took = "no bisection here has measured builds and boots yet"
     if estimate.seconds is not None:
         took = f"about {estimate.seconds:.0f} s: {estimate.build} s a build, {estimate.boot} s a boot so far"
+    count = f"{estimate.suspects} suspects: {estimate.steps} steps"
+    if estimate.width > 1:
+        count += f", or {estimate.rounds} rounds of {estimate.width} at once, which is faster here"
     return (
-        line((f"{estimate.suspects} suspects: {estimate.steps} steps", Tone.STRONG)),
+        line((count, Tone.STRONG)),
         line(f"  at most {estimate.builds} builds and {estimate.boots} boots, with the ends and the proof"),
         line(f"  {took}"),
     )

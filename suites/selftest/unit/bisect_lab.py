@@ -1,7 +1,7 @@
 """A bisection without machines: whoever builds and boots is made up, all else is the real thing."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ccsight.campaign import suspects
@@ -9,7 +9,7 @@ from ccsight.campaign.bisecting import Answer, Bisecting, Told
 from ccsight.campaign.bisections import outcome
 from ccsight.campaign.rows import Row, Series
 from ccsight.campaign.suspects import Commits
-from ccsight.campaign.trying import Bench, Tried
+from ccsight.campaign.trying import Bench, Trial, Tried
 from ccsight.checks.predicates import parse
 from ccsight.evidence.bisection import Bisection, Look, Order, Verdict
 from ccsight.evidence.model import SCHEMA
@@ -40,10 +40,16 @@ class Lab:
     deaf: Collection[str] = ()
     with_part: Callable[[str], bool] = lambda spec: False
     stop_after: int = 10**9
+    cpu: float = 0.0
+    rounds: list[int] = field(default_factory=list)
     tried: list[tuple[str, str]] = field(default_factory=list)
     benches: list[Bench] = field(default_factory=list)
 
-    def attempt(self, bench: Bench, name: str, spec: str, report: Callable[[str], None]) -> Tried:
+    def attempts(self, bench: Bench, trials: Sequence[Trial], report: Callable[[str], None]) -> list[Tried]:
+        self.rounds.append(len(trials))
+        return [self._attempt(bench, trial.name, trial.spec) for trial in trials]
+
+    def _attempt(self, bench: Bench, name: str, spec: str) -> Tried:
         if len(self.tried) == self.stop_after:
             raise Stopped
         self.tried.append((name, spec))
@@ -60,7 +66,7 @@ class Lab:
         looks = [
             self._look(machine, name, boot, suspect, bad) for boot in boots for machine in bench.machines
         ]
-        return Tried(tuple(looks), pin=f"built:{suspect}", build=1.5)
+        return Tried(tuple(looks), pin=f"built:{suspect}", build=1.5, cpu=self.cpu)
 
     def _look(self, machine: str, name: str, boot: int, suspect: str, bad: bool) -> Look:
         if machine in self.deaf:
@@ -102,16 +108,23 @@ def order(good: str, bad: str, *, paths: Sequence[str] = (), repeat: int = 1, **
 
 
 def searched(
-    kept: Bisection, lab: Lab, found: Commits | Row | Series | None = None, skips: Sequence[str] = ()
+    kept: Bisection,
+    lab: Lab,
+    found: Commits | Row | Series | None = None,
+    skips: Sequence[str] = (),
+    workers: int = 1,
+    likely: Sequence[str] = (),
 ) -> Ended:
     """Carry a bisection out, or on, with a lab."""
     lines: list[str] = []
     wanted = kept.order
     found = found or suspects.again(wanted, lambda _: None)
     bench = Bench(kept.runs, parse(wanted.predicate), wanted.machines, shipped(), wanted.argv, wanted.repeat)
-    work = Bisecting(kept, found, bench, lab.attempt, Told(lines.append, lambda _: None))
+    bench = replace(bench, workers=workers)
+    work = Bisecting(kept, found, bench, lab.attempts, Told(lines.append, lambda _: None))
     good_is = work.ends()
-    answer = work.narrow(tuple(skips))
+    first = found.touching(tuple(likely)) if likely and isinstance(found, Commits) else None
+    answer = work.narrow(tuple(skips), first)
     work.prove(answer)
     made = outcome(answer, found, work.steps, good_is)
     return Ended(kept, answer, Story(wanted, work.steps, made), lines)

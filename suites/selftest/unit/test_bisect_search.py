@@ -69,6 +69,13 @@ def test_a_straight_line_takes_no_more_steps_than_was_said(length, data):
     assert tried <= steps(length - 1)
 
 
+@pytest.mark.parametrize("fault", [3, 12, 15, 51, 61])
+def test_a_long_stretch_that_cannot_be_tried_is_left_soon(fault):
+    answer, tried = bisected(line(65), fault, set(range(16, 50)))
+    assert answer == Found(str(fault))
+    assert tried <= 18, "one after the other they would be 34"
+
+
 def test_how_many_steps_are_left_is_said_with_each():
     assert next_step(["c", "b", "d", "a"], "d", ()) == Try("c", 1)
     assert next_step(["c", "d"], "d", ()) == Try("c", 0)

@@ -73,6 +73,40 @@ def test_on_any_history_git_chooses_and_the_answer_is_right(tmp_path_factory, gr
         assert ended.story.proven
 
 
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(graphs(16), st.data())
+def test_several_at_once_find_the_same(tmp_path_factory, graph, data):
+    place = tmp_path_factory.mktemp("wide")
+    history = made(place / "linux.git", graph)
+    fault = data.draw(st.integers(1, len(graph) - 1))
+    lab = Lab(bad_from(history, graph, fault), cpu=0.01)
+    ended = searched(begun(place, order(history.spec(0), history.spec(-1))), lab, workers=3)
+    assert ended.answer == Found(history.commits[fault])
+    assert ended.story.proven
+
+
+def test_three_at_once_take_half_as_many_rounds(straight, tmp_path):
+    lab = Lab(straight.bad, cpu=0.01)
+    ended = searched(straight.begun(tmp_path), lab, workers=3)
+    assert (ended.answer, ended.story.proven) == (Found(straight.fault), True)
+    assert lab.rounds == [1, 1, 3, 3, 1, 1, 1]
+    names = [name for name, _ in lab.tried]
+    assert [name.partition("-")[0] for name in names[2:8]] == [f"0{number}" for number in range(1, 7)]
+    assert [step.width for step in ended.story.steps] == [1, 1, *[3] * 6, 1, 1, 1]
+
+
+def test_one_of_several_that_was_not_observed_costs_only_itself(straight, tmp_path):
+    kept = straight.begun(tmp_path)
+    lab = Lab(straight.bad, lost=[straight.history.commits[8]], cpu=0.01)
+    with pytest.raises(InfraError, match="nothing is guessed"):
+        searched(kept, lab, workers=3)
+    lab.lost = ()
+    ended = searched(kept, lab, workers=3)
+    assert ended.answer == Found(straight.fault)
+    judged = [step.suspect for step in ended.story.steps if step.role is Role.STEP]
+    assert len(judged) == len(set(judged)), "what was judged is not tried again"
+
+
 def test_found_and_proven(straight, tmp_path):
     lab = Lab(straight.bad)
     before = fingerprint(straight.history.place)
@@ -267,6 +301,24 @@ def test_a_fault_outside_of_the_paths_is_not_pinned_on_them(tmp_path):
     ended = searched(straight.begun(tmp_path / "2", paths=("a",)), Lab(straight.bad))
     assert ended.answer == Found(straight.history.commits[10])
     assert not ended.story.proven, "its parent is bad already"
+
+
+def test_commits_that_touch_nothing_that_is_built_are_no_suspects_at_first(tmp_path):
+    straight = Straight(tmp_path, files=straight_files(4, 7, 10, 13))
+    lab = Lab(straight.bad)
+    ended = searched(straight.begun(tmp_path), lab, likely=["a"])
+    assert (ended.answer, ended.story.proven) == (Found(straight.fault), True)
+    tried = [step.suspect for step in ended.story.steps if step.role is Role.STEP]
+    assert tried == [straight.history.commits[number] for number in (7, 10, 9)]
+    # the last one, before what was found, shows that none was left out
+
+
+@pytest.mark.parametrize("numbers", [(4, 7, 13), (4, 7)])
+def test_where_none_of_the_likely_ones_is_it_all_are_suspects(tmp_path, numbers):
+    straight = Straight(tmp_path, files=straight_files(*numbers))
+    ended = searched(straight.begun(tmp_path), Lab(straight.bad), likely=["a"])
+    assert (ended.answer, ended.story.proven) == (Found(straight.fault), True)
+    assert any("all the others are suspects" in line for line in ended.lines)
 
 
 def straight_files(*numbers):

@@ -8,7 +8,7 @@ from msgspec import structs
 from recorded import capture
 
 from ccsight.campaign import trying
-from ccsight.campaign.trying import ATTEMPTS, Bench, attempt, depth
+from ccsight.campaign.trying import ATTEMPTS, Bench, Trial, attempt, depth
 from ccsight.checks.predicates import parse
 from ccsight.errors import ArchiveError, NoSpace, UsageError
 from ccsight.evidence.bisection import Verdict
@@ -75,7 +75,7 @@ def bench(tmp_path, monkeypatch):
 def tried(bench, monkeypatch, *ends):
     machines = Machines(*ends)
     monkeypatch.setattr(trying, "tasks", machines.tasks)
-    return attempt(bench, "01-0123", KERNEL, lambda _: None), machines
+    return attempt(bench, Trial("01-0123", KERNEL), lambda _: None), machines
 
 
 @pytest.mark.parametrize(
@@ -178,6 +178,6 @@ def test_a_kernel_that_vms_come_from_is_another_cell_than_the_same_one_as_a_susp
         raise CompileError("no")
 
     moving = replace(bench, predicate=parse("migrate(deb:6.1=6.1.1-1 -> this) is transparent"))
-    attempt(moving, "good", "deb:6.1=6.1.1-1", lambda _: None)
-    attempt(moving, "bad", "deb:6.1=6.1.2-1", lambda _: None)
+    attempt(moving, Trial("good", "deb:6.1=6.1.1-1"), lambda _: None)
+    attempt(moving, Trial("bad", "deb:6.1=6.1.2-1"), lambda _: None)
     assert asked == ["deb:6.1=6.1.1-1,name=this", "deb:6.1=6.1.2-1"]

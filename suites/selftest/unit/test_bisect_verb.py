@@ -86,7 +86,7 @@ def test_two_repositories(tmp_path, history, said):
         (["--good", "git:.,ref=a", "--bad", "git:.,ref=b,patch=x", ASK], "the ends differ in more than"),
         ([ASK], "bisect needs --good and --bad"),
         (["--resume", "latest"], "there is no bisection 'latest'"),
-        (["--resume", "latest", ASK], "--resume takes all else from the bisection"),
+        (["--resume", "latest", ASK], "--resume goes on with the bisection as it was begun"),
         (["--good", "deb:6.1", "--bad", "deb:6.12", "guest.CLIDR_EL1.LoX == 1"], "LoX"),
         (["--good", "deb:6.1", "--bad", "deb:6.12", ASK, "--on", "local"], "is not booted"),
         (
@@ -137,9 +137,9 @@ def test_an_end_that_does_not_build_ends_it_and_is_kept_for_later(history, tmp_p
 @pytest.fixture
 def lab(history, monkeypatch):
     """Machines that find the third commit at fault, and whoever is bad from then on."""
-    made_up = Lab(lambda suspect: suspect in history.commits[3:5])
+    made_up = Lab(lambda suspect: suspect in history.commits[3:5], cpu=0.5)
     monkeypatch.setattr("ccsight.campaign.bisections._prepare", lambda order, table: None)
-    monkeypatch.setattr(trying, "attempt", made_up.attempt)
+    monkeypatch.setattr(trying, "attempts", made_up.attempts)
     return made_up
 
 
@@ -178,7 +178,7 @@ def test_interrupted(history, lab, said, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trying, "attempt", stop)
+    monkeypatch.setattr(trying, "attempts", stop)
     code, text = said(*ends(history, 0, 4), ASK)
     assert (code, "go on: ccsight bisect --resume results/" in text) == (130, True)
 

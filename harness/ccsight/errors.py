@@ -4,6 +4,8 @@ The class carries the status and the exit code, so nobody ever inspects a messag
 that a kernel does not meet is not an error but a finding (see ``checks``).
 """
 
+from collections.abc import Iterator
+
 from ccsight.status import ExitCode, Status
 
 
@@ -24,14 +26,26 @@ class CcsightError(Exception):
         return (_rebuild, (type(self), self.fact, self.evidence, self.next_step))
 
     def __str__(self) -> str:
-        lines = [self.fact]
+        return "\n".join([self.fact, *(head + text for head, text in self.below())])
+
+    def below(self) -> Iterator[tuple[str, str]]:
+        """Yield the lines below the fact: what each begins with, always as wide, and its text."""
         for label, text in (("evidence", self.evidence), ("next", self.next_step)):
-            lines += [f"  {label:<9} {text}"] if text else []
-        return "\n".join(lines)
+            for number, line in enumerate(text.splitlines()):
+                yield f"  {'' if number else label:<9} ", line
 
 
 def _rebuild(kind: type[CcsightError], fact: str, evidence: str, next_step: str) -> CcsightError:
     return kind(fact, evidence=evidence, next_step=next_step)
+
+
+def reason(error: Exception) -> str:
+    """Return what the system or a parser says of a file, without Python's marks: ``FILE: No such file …``."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, UnicodeDecodeError):
+        return f"not a text in UTF-8: byte {error.start} is {error.object[error.start]:#x}"
+    return str(error)
 
 
 class UsageError(CcsightError):

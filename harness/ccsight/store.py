@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ccsight.deadline import Deadline
-from ccsight.errors import DeadlineExceeded, InfraError, NoSpace, UsageError
+from ccsight.errors import DeadlineExceeded, InfraError, NoSpace, UsageError, reason
 from ccsight.paths import cache_dir
 
 
@@ -79,6 +79,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
+        error.filename = str(path)  # the draft's name is nobody's business
         raise explain(error, path.parent) from error
 
 
@@ -87,13 +88,17 @@ def explain(error: OSError, folder: Path) -> InfraError | UsageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(
             f"no space left below {folder}",
-            evidence=str(error),
-            next_step="free some, or point XDG_CACHE_HOME (cache) or --out (results) elsewhere",
+            evidence=reason(error),
+            next_step="free some, or point XDG_CACHE_HOME (cache), --out or --results (runs) elsewhere",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return UsageError(
             f"cannot write below {folder}",
-            evidence=str(error),
-            next_step="point --out (results) or XDG_CACHE_HOME (cache) to a folder of yours",
+            evidence=reason(error),
+            next_step="point --out or --results (runs), or XDG_CACHE_HOME (cache), to a folder of yours",
         )
-    return InfraError(f"cannot write below {folder}", evidence=str(error))
+    return InfraError(
+        f"cannot write below {folder}",
+        evidence=reason(error),
+        next_step="see that folder, and the disk below it",
+    )

@@ -109,16 +109,18 @@ def prove(identity: Identity, kernel: Kernel, booted: Booted) -> None:
             "another system answers where the machine was started",
             evidence=f"its command line lacks {token}: {identity.command_line!r}; "
             f"nor is that its boot-id: {identity.boot_id}",
+            next_step="nothing that it said was used; see what else listens there, and boot it again",
         )
     if len(identity.cpus) != booted.cpus:
         raise BootError(
             f"the machine has {len(identity.cpus)} CPUs online instead of {booted.cpus}",
             evidence=f"MIDRs {', '.join(f'{cpu.midr:#x}' for cpu in identity.cpus)}",
+            next_step="its console says which CPU did not come up",
         )
     if identity.release != kernel.release or identity.build_id not in kernel.build_ids:
         raise WrongKernel(
             f"the machine runs another kernel than {kernel.spec.text}",
             evidence=f"booted {identity.release} (build-id {identity.build_id or 'none'}), "
             f"expected {kernel.release} (build-id {' or '.join(sorted(kernel.build_ids)) or 'none'})",
-            next_step="empty the cache's kernels folder, or give the right image",
+            next_step="get it anew, ccsight kernels prune --older-than 0, or give the right image",
         )

@@ -187,7 +187,7 @@ def _register(word: Word, others: Sequence[str]) -> str:
     if word.said in places.registers():
         return word.said
     what = "register or vantage" if others else "register"
-    known = [*places.registers(), *others]
+    known = [*others, *places.registers()]
     raise Refused(word.at, f"there is no {what} {word.said!r} that is read", _like(word.said, known))
 
 

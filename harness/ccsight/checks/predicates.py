@@ -60,6 +60,7 @@ _SPOKEN = {
     "SPEC": "a kernel spec, or this",
     "OPERATOR": "== != < <= > >=",
     "_ARROW": "->",
+    "WORST": "at worst",
     "LPAR": "(",
     "RPAR": ")",
     "COMMA": ",",
@@ -111,7 +112,8 @@ class Predicate:
 def parse(text: str) -> Predicate:
     """Return the predicate of a text. Raises UsageError, with a caret under what cannot be."""
     if len(text) > _LONGEST:
-        raise UsageError(f"a predicate has at most {_LONGEST} characters, this has {len(text)}")
+        fact = f"a predicate has at most {_LONGEST} characters, this has {len(text)}"
+        raise UsageError(fact, next_step="ask it in parts")
     try:
         # The parser makes questions as it goes along: no text is nested too deep for it.
         tree = _parser().parse(text)
@@ -126,7 +128,8 @@ def parse(text: str) -> Predicate:
 
 def _point(text: str, at: int, fact: str, next_step: str) -> NoReturn:
     shown = "".join(" " if char.isspace() else char for char in text)
-    raise UsageError(fact, evidence=f"{shown}\n{' ' * at}^", next_step=next_step or _NEXT)
+    evidence = f"{shown}\n{' ' * at}^" if shown.strip() else ""
+    raise UsageError(fact, evidence=evidence, next_step=next_step or _NEXT)
 
 
 def _place(error: UnexpectedInput, text: str) -> int:
@@ -142,8 +145,9 @@ def _said(error: UnexpectedInput, text: str) -> tuple[str, str]:
     expected = getattr(error, "accepts", None) or getattr(error, "expected", None)
     expected = expected or getattr(error, "allowed", None) or set()
     words = dict.fromkeys(_SPOKEN.get(name, name.lower()) for name in sorted(expected))
-    found = f"{text[at:].split(maxsplit=1)[0]!r} does" if text[at:].strip() else "the end does"
-    return f"{found} not fit here, in a predicate", f"expected: {', '.join(words)}" if words else _NEXT
+    wrong = text[at:].split(maxsplit=1)
+    fact = f"{wrong[0]!r} does not fit here, in a predicate" if wrong else "the predicate ends too early"
+    return fact, f"expected: {', '.join(words)}" if words else _NEXT
 
 
 _Setting = tuple[Word, Word]

@@ -28,10 +28,10 @@ VERBS = {
     "show": "Show a run again, from its folder.",
     "diff": "Compare two captures, offline.",
     "decode": "Take a register value apart.",
-    "explain": "Say what a register id, a VMM's message, an errno or a check means.",
+    "explain": "Say what a register id, a message, an errno or a check means.",
     "build": "Build kernels from source, with and without patches.",
     "kernels": "List the kernels that can be had, and what the store holds.",
-    "machines": "List the machines that can be asked for, and draw the caches of one.",
+    "machines": "List the machines that can be asked for, or draw one.",
     "doctor": "Say what is missing on this system, and the line that mends it.",
 }
 
@@ -44,7 +44,11 @@ class _Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
-            raise UsageError(f"there is no verb {cmd_name!r}", evidence=nearest(cmd_name, VERBS))
+            raise UsageError(
+                f"there is no verb {cmd_name!r}",
+                evidence=nearest(cmd_name, VERBS),
+                next_step="ccsight --help",
+            )
         module = importlib.import_module(f"ccsight.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
@@ -68,7 +72,7 @@ def ccsight() -> None:
 
     \b
     Start here:
-      ccsight compare                      Debian's 6.1 against 6.12, on three CPU models
+      ccsight compare                      Debian's 6.1 and 6.12 on three CPUs
       ccsight compare deb:6.12 deb:7.2 --on emulated:neoverse-n2
       ccsight compare --on silicon:rk3588  two kinds of core, as on the real chip
       ccsight compare tree:linux tree:linux,patch=my.mbox
@@ -76,8 +80,9 @@ def ccsight() -> None:
 
     \b
     Exit status, of every verb:
-      0  every law passes    1  a law fails       2  the call makes no sense
-      3  something could not be observed          4  nothing conclusive    130  interrupted
+      0  every law passes    1  a law fails    2  the call makes no sense
+      3  something could not be observed       4  nothing conclusive
+      130  interrupted
     """
 
 
@@ -101,7 +106,7 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.NOT_OBSERVED
     except click.ClickException as error:
-        error.show()
+        _show_misuse(error, argv)
         return ExitCode.USAGE
     except CcsightError as error:
         show_error(error)
@@ -111,7 +116,7 @@ def run(argv: list[str]) -> int:
         return ExitCode.INTERRUPTED
     except OSError as error:
         show_error(
-            InfraError(f"the system refuses: {error.strerror or error}", evidence=error.filename or "")
+            InfraError(f"the system refuses: {error.strerror or error}", evidence=str(error.filename or ""))
         )
         return ExitCode.NOT_OBSERVED
     except Exception:
@@ -119,6 +124,20 @@ def run(argv: list[str]) -> int:
         traceback.print_exc()
         return ExitCode.NOT_OBSERVED
     return int(code or 0)
+
+
+def _show_misuse(error: click.ClickException, argv: list[str]) -> None:
+    """Print what click says of a command line in the form of every other error; its help as it is."""
+    from ccsight.report.console import show_error
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    fact, _, hint = error.format_message().rstrip(".").partition(". ")
+    context = getattr(error, "ctx", None)
+    verb = context.command_path if context else " ".join(["ccsight", *(set(argv[:1]) & VERBS.keys())])
+    fact, hint = (text[:1].lower() + text[1:] for text in (fact, hint))
+    show_error(UsageError(fact, evidence=hint, next_step=f"{verb} --help"))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

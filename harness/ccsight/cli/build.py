@@ -15,13 +15,15 @@ def build(kernels: tuple[str, ...], toolchain: str | None, dry_run: bool, as_jso
 
     \b
     A KERNEL is
-      deb-src:6.12           the distribution's source package of that series (=VERSION pins)
-      git:PATH,ref=REF       a commit, tag or branch of any repository; your checkout is not touched
-      tree:PATH              a source tree as it is now, with or without git, dirty or not
+      deb-src:6.12           the distribution's source package of that series;
+                             deb-src:6.12=VERSION pins one
+      git:PATH,ref=REF       a commit, tag or branch; your checkout is not touched
+      tree:PATH              a source tree as it is now, dirty or not
     and, after commas, any number of times and in order
-      patch=FILE             a diff, a git format-patch, or an mbox with a whole series
+      patch=FILE             a diff, a git format-patch, or an mbox with a series
       revert=COMMIT          (git) takes a commit back
-      kconfig=FILE           a fragment of options of yours, or the name of one of ours: debug, pages-16k …
+      kconfig=FILE           more options; or one of our fragments by name: debug,
+                             pages-16k, pages-64k
       toolchain=llvm         instead of gcc
       append=ARGS name=LABEL as for every kernel
 

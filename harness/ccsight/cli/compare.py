@@ -1,13 +1,15 @@
 """``ccsight compare``: the main job."""
 
 import click
-from click.core import ParameterSource
 
 from ccsight.campaign.depths import DEPTH_OPTIONS
 from ccsight.campaign.planning import DEFAULT_KERNELS
+from ccsight.cli.options import refuse_others
 from ccsight.cli.orders import Order, on_usual, takes_order
-from ccsight.errors import UsageError
 from ccsight.evidence.plan import USUAL
+
+#: What a run has been told once and for all.
+_ITS_OWN = ("old", "new", "machines", "silicon", "dry_run", *(option.name for option in DEPTH_OPTIONS))
 
 
 @click.command()
@@ -42,15 +44,7 @@ def compare(old: str, new: str, resume: str | None, order: Order) -> int:
         return order.carry_out(order.request((old, new), "compare", old, new))
     from ccsight.campaign import compare as job
 
-    _refuse_other_orders(click.get_current_context())
+    # A run that goes on has its kernels and machines: naming others would be ignored.
+    refuse_others(click.get_current_context(), _ITS_OWN, "run")
     run, kernels = job.reopen(order.results, resume)
     return job.carry_out(run, kernels, job.Manner(order.workers, order.as_json, order.verbose))
-
-
-def _refuse_other_orders(context: click.Context) -> None:
-    """A run that goes on has its kernels and machines: naming others would be ignored, so it is refused."""
-    names = ("old", "new", "machines", "silicon", "dry_run", *(option.name for option in DEPTH_OPTIONS))
-    told = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    if told:
-        fact = "--resume takes kernels and machines from the run"
-        raise UsageError(fact, evidence=f"given as well: {', '.join(told)}")

@@ -7,6 +7,8 @@ from ccsight.arm64.suggest import nearest
 from ccsight.cli.options import json_option
 from ccsight.errors import UsageError
 
+_HELP = "ccsight decode --help has examples"
+
 
 @click.command()
 @click.argument("register")
@@ -37,7 +39,9 @@ def _register(name: str) -> str:
     for known in REGISTERS:
         if wanted in (known, known.rpartition("_")[0]):
             return known
-    raise UsageError(f"there is no register {name!r} here", evidence=nearest(wanted, REGISTERS))
+    raise UsageError(
+        f"there is no register {name!r} here", evidence=nearest(wanted, REGISTERS), next_step=_HELP
+    )
 
 
 def _number(text: str) -> int:
@@ -46,5 +50,5 @@ def _number(text: str) -> int:
     except ValueError:
         raise UsageError(f"{text!r} is not a number", next_step="write 0x82000023, or decimal") from None
     if not 0 <= number < 1 << 64:
-        raise UsageError(f"{text} does not fit a 64-bit register")
+        raise UsageError(f"{text} does not fit into a 64-bit register", next_step=_HELP)
     return number

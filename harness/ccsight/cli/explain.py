@@ -15,8 +15,8 @@ def explain(text: tuple[str, ...], as_json: bool) -> None:
     TEXT is
       the id of a KVM register     as a VMM prints it, in hex or decimal
       the name of a register       CLIDR_EL1, CCSIDR_EL1[2], TCR2_EL1 …
-      a message of a VMM or kernel whole or in part; quote it, it may have several lines
-      a register and an errno      why KVM_SET_ONE_REG refuses: which rules, of which kernels
+      a message of a VMM or kernel whole or in part; quote it
+      a register and an errno      why KVM_SET_ONE_REG refuses, by kernel
       a check                      CR-003
       predicate                    the language of --where, form by form
 
@@ -24,7 +24,7 @@ def explain(text: tuple[str, ...], as_json: bool) -> None:
     Examples:
       ccsight explain 0x6020000000110004
       ccsight explain 'failed to load cpu:cpreg_vmstate_array_len'
-      ccsight explain 'Failed to set register 0x603000000013c801: Invalid argument'
+      ccsight explain 'Failed to set register 0x603000000013c801'
       ccsight explain SET CLIDR_EL1 EINVAL
       ccsight explain CR-003
     """

@@ -40,11 +40,15 @@ def kernels(context: click.Context, refresh: bool, as_json: bool) -> None:
         console.output().print((*listings.kernels(series), *listings.stock(held)))
 
 
+class _Days(click.FloatRange):
+    name = "number of days"
+
+
 @kernels.command()
 @click.option(
     "--older-than",
     "days",
-    type=click.FloatRange(0),
+    type=_Days(0),
     default=30.0,
     show_default=True,
     metavar="DAYS",

@@ -37,7 +37,11 @@ def machines(context: click.Context, silicon: Path | None, as_json: bool) -> Non
     """
     if context.invoked_subcommand:
         if silicon or as_json:
-            raise UsageError(f"options of {context.invoked_subcommand} stand after its name")
+            verb = context.invoked_subcommand
+            raise UsageError(
+                f"options of {verb} stand after its name",
+                next_step=f"ccsight machines {verb} NAME, then the options",
+            )
         return
     from ccsight.deadline import Deadline
     from ccsight.machines.registry import known
@@ -75,14 +79,22 @@ def show(name: str, as_toml: bool, silicon: Path | None, as_json: bool) -> None:
     """
     from ccsight.machines import registry, silicon_rows
     from ccsight.machines.silicon import load
+    from ccsight.machines.this_machine import LOCAL
     from ccsight.report import console
     from ccsight.report import silicon as report
 
+    if name == LOCAL:
+        raise UsageError(
+            "what this machine's registers read is in no table", next_step=f"ccsight capture --on {LOCAL}"
+        )
     table = load(silicon)
     spec = registry.parse(name if ":" in name else f"silicon:{name}")
     if spec.kind != "silicon":
         if as_toml:
-            raise UsageError(f"{spec.text} has no rows", next_step="name a machine of the silicon table")
+            raise UsageError(
+                f"{spec.text} has no rows in the silicon table",
+                next_step="ccsight machines lists those that have",
+            )
         _show_model(spec, table, as_json=as_json)
         return
     machine = registry.on_silicon(spec, table)

@@ -34,8 +34,8 @@ def migrate(kernels: tuple[str, ...], order: Order) -> int:
     \b
     Examples:
       ccsight migrate deb:6.1 deb:6.12
-      ccsight migrate deb:6.1 deb:6.12 deb:7.2 --on silicon:graviton3 --on silicon:rk3588
-      ccsight migrate deb:6.12 --on silicon:graviton2 --on silicon:graviton3 --across
+      ccsight migrate deb:6.1 deb:6.12 deb:7.2 --on silicon:rk3588
+      ccsight migrate deb:6.12 --across --on silicon:rk3588 --on silicon:graviton3
     """
     if order.depth.across and len(set(order.machines)) == 1:
         raise UsageError(

@@ -1,12 +1,41 @@
 """Options that several verbs share, each declared once; those of verbs that boot are in ``orders``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from ccsight.errors import UsageError
+
+_DEFAULT = ParameterSource.DEFAULT
 T = TypeVar("T", bound=Callable[..., Any])
+
+
+class Number(click.IntRange):
+    """A whole number within bounds, which a message calls just that."""
+
+    name = "number"
+
+
+def told(context: click.Context, names: Iterable[str]) -> list[str]:
+    """Return those of the parameters with these names that were given, as one writes them: ``--dry-run``."""
+    params = (param for param in context.command.params if param.name in set(names))
+    given = (param for param in params if context.get_parameter_source(str(param.name)) is not _DEFAULT)
+    return [
+        max(param.opts, key=len) if param.opts[0][0] == "-" else param.human_readable_name for param in given
+    ]
+
+
+def refuse_others(context: click.Context, names: Iterable[str], what: str) -> None:
+    """Refuse options beside --resume that would be ignored: what goes on does what it was begun with."""
+    if others := told(context, names):
+        raise UsageError(
+            f"--resume goes on with the {what} as it was begun",
+            evidence=f"given as well: {', '.join(others)}",
+            next_step="leave that out, or begin anew without --resume",
+        )
 
 
 def results_option(name: str) -> Callable[[T], T]:

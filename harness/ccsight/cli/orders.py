@@ -12,7 +12,7 @@ import click
 from ccsight.campaign import depths
 from ccsight.campaign.depths import DepthOption
 from ccsight.campaign.planning import DEFAULT_MACHINES
-from ccsight.cli.options import json_option, out_option, silicon_option, verbose_option
+from ccsight.cli.options import Number, json_option, out_option, silicon_option, verbose_option
 from ccsight.evidence.plan import Depth
 
 if TYPE_CHECKING:
@@ -87,7 +87,12 @@ def on_machine(text: str) -> Callable[[Verb], Verb]:
 
 
 workers_option = click.option(
-    "--workers", type=click.IntRange(1), default=os.cpu_count() or 2, show_default="CPUs"
+    "--workers",
+    type=Number(1),
+    default=os.cpu_count() or 2,
+    show_default="CPUs",
+    metavar="N",
+    help="How many machines run at once.",
 )
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print the plan and how many boots it takes.")
 
@@ -133,7 +138,7 @@ def _option(option: DepthOption) -> Callable[[Verb], Verb]:
     return click.option(
         option.option,
         option.name,
-        type=click.IntRange(option.least, option.most),
+        type=Number(option.least, option.most),
         default=usual,
         show_default=usual is not None,
         metavar=option.metavar,

@@ -25,10 +25,10 @@ def profile() -> None:
     \b
     Examples:
       ccsight profile capture deb:6.1 --on silicon:graviton3 --out graviton3.toml
-      ccsight profile check graviton3.toml --kernel deb:6.1 --kernel deb:6.12 --on silicon:graviton3
+      ccsight profile check graviton3.toml --kernel deb:6.1 --kernel deb:6.12
       ccsight profile export graviton3.toml --format firecracker
       ccsight profile common graviton3.toml silicon:graviton4
-      ccsight profile common silicon:graviton2 silicon:graviton3 --prove --kernel deb:6.12
+      ccsight profile common a.toml b.toml --prove --kernel deb:6.12
       ccsight profile guess --on silicon:graviton3 --kernel deb:6.12
     """
 
@@ -37,7 +37,7 @@ for _verb in (guess, common, export):
     profile.add_command(_verb)
 
 
-@profile.command()
+@profile.command(short_help="Ask the old kernel, and write a profile.")
 @click.argument("kernel")
 @file_option
 @takes_order(on_machine("Machine, as compare takes it."), VALUES, last=LAST)
@@ -70,13 +70,22 @@ def capture(kernel: str, out: Path | None, order: Order) -> None:
         console.output().print(report.summary(found))
 
 
-@profile.command()
+@profile.command(short_help="Prove a profile by booting kernels with it.")
 @click.argument("file", type=FILE)
 @click.option(
-    "--kernel", "kernels", multiple=True, required=True, help="Kernel to prove it on; any number of times."
+    "--kernel",
+    "kernels",
+    multiple=True,
+    required=True,
+    metavar="KERNEL",
+    help="Kernel to prove it on; any number of times.",
 )
 @click.option(
-    "--vmm", "vmms", multiple=True, help="VMM that has to move it; any number of times.  [default: all known]"
+    "--vmm",
+    "vmms",
+    multiple=True,
+    metavar="VMM",
+    help="VMM that has to move it; any number of times.  [default: all known]",
 )
 @core_option
 @takes_order(on_machines("Machine; any number of times.  [default: the profile's]"), MOVES, last=LAST)

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from ccsight.machines.silicon import Table
 
 
-@click.command()
+@click.command(short_help="Say the largest configuration that a fleet takes.")
 @click.argument("members", nargs=-1, required=True, metavar="PROFILE-OR-MACHINE...")
 @click.option("--keep-ccidx", is_flag=True, help="CCIDX stays 1 where all have it: for kernels up to v6.10.")
 @click.option("--format", "form", type=click.Choice(["ids", "firecracker"]), help="In a form for a VMM.")
 @click.option("--prove", is_flag=True, help="Boot the machines, launch VMs with it, move them to each other.")
-@click.option("--kernel", "kernels", multiple=True, help="Kernel to prove it on; any number of times.")
+@click.option(
+    "--kernel",
+    "kernels",
+    multiple=True,
+    metavar="KERNEL",
+    help="Kernel to prove it on; any number of times.",
+)
 @file_option
 @takes_order(
     on_machines("Machine to prove it on for members that are profiles.  [default: those that they are from]"),
@@ -89,7 +95,7 @@ def _request(
     from ccsight.campaign import shared_values
 
     if not kernels:
-        raise UsageError("a proof needs a kernel", next_step="--prove --kernel KERNEL")
+        raise UsageError("a proof needs a kernel", next_step="add --kernel KERNEL")
     named = (word for kernel in kernels for word in ("--kernel", kernel))
     request = order.request(kernels, "profile", "common", *words, *named)
     machines = shared_values.machines_of(found, order.machines, request.table)

@@ -6,14 +6,29 @@ from typing import TYPE_CHECKING
 import click
 
 from ccsight.cli.options import json_option, results_option
-from ccsight.errors import UsageError
+from ccsight.errors import UsageError, reason
 
 if TYPE_CHECKING:
     from ccsight.evidence.profile import Profile
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _writable(context: click.Context, param: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse a file in no folder now, rather than when all has been booted for it."""
+    if file and not file.absolute().parent.is_dir():
+        raise UsageError(
+            f"{file} cannot be written: there is no folder {file.parent}", next_step="make it first"
+        )
+    return file
+
+
 file_option = click.option(
-    "--out", type=FILE, metavar="FILE", help="File to write to.  [default: standard output]"
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    callback=_writable,
+    help="File to write to.  [default: standard output]",
 )
 #: The last options of an order: ``--out`` is the profile's file.
 LAST = (results_option("--results"), json_option)
@@ -40,7 +55,11 @@ def read(file: Path) -> "Profile":
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the profile {file}", evidence=str(error)) from error
+        raise UsageError(
+            f"the profile {file} cannot be read",
+            evidence=reason(error),
+            next_step="make one: ccsight profile capture KERNEL --on MACHINE --out FILE",
+        ) from error
     found = profile_file.read(text, str(file))
     require_possible(found, str(file))
     return found

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ccsight.machines.silicon import Table
 
 
-@click.command()
-@click.option("--kernel", default="deb:6.12", show_default=True, help="The new kernel.")
+@click.command(short_help="Say what can be known without the old kernel.")
+@click.option("--kernel", default="deb:6.12", show_default=True, metavar="KERNEL", help="The new kernel.")
 @click.option(
     "--sysfs",
     type=click.Path(path_type=Path, file_okay=False),
@@ -57,7 +57,9 @@ def guess(kernel: str, sysfs: Path | None, table: bool, order: Order) -> int:
             )
         return _trial(load(order.silicon), as_json=order.as_json)
     if len(order.machines) != 1:
-        raise UsageError("which machine?", next_step="--on MACHINE, once; or --table")
+        raise UsageError(
+            "guess is about one machine", next_step="name one with --on MACHINE; or all cores with --table"
+        )
     request = order.request((kernel,), "profile", "guess", "--kernel", kernel)
     if order.dry_run:
         return job.show_plan(request, as_json=order.as_json)

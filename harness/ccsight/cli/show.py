@@ -30,7 +30,7 @@ def show(run: str, where: str | None, results: Path, as_json: bool, verbose: boo
     Examples:
       ccsight show --where 'guest.CLIDR_EL1.LoC == 2'
       ccsight show RUN --where 'guest != userspace and not check CR-004'
-      ccsight show --where 'migrate(deb:6.1 -> this,vmm=Firecracker) at worst visible'
+      ccsight show --where 'migrate(deb:6.1 -> this) at worst visible'
     """
     from ccsight.campaign.compare import present
     from ccsight.evidence.run import find_run

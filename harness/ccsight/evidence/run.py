@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ccsight.errors import EvidenceError, UsageError
+from ccsight.errors import EvidenceError, UsageError, reason
 from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case
 from ccsight.evidence.failure import Failure
@@ -157,7 +157,7 @@ def find_run(results: Path, name: str = "latest") -> Run:
     raise UsageError(
         f"there are no runs in {results}" if Path(name).name == "latest" else f"there is no run {name!r}",
         evidence=f"the newest: {known}" if known else "",
-        next_step="ccsight compare",
+        next_step="name one of these, or make one: ccsight compare" if runs else "make one: ccsight compare",
     )
 
 
@@ -182,7 +182,11 @@ def _read(path: Path, kind: type[T]) -> T:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise EvidenceError(f"cannot read {path}", evidence=str(error)) from error
+        raise EvidenceError(
+            f"{path} cannot be read",
+            evidence=reason(error),
+            next_step="name a capture.json or its folder: results/RUN/captures/CELL/BOOT",
+        ) from error
     return _parse(content, kind, str(path))
 
 

@@ -47,6 +47,6 @@ def planned(text: str, deadline: Deadline, report: Report) -> Ordered:
 def _source_spec(text: str) -> Spec:
     spec = kernel_specs.parse(text)
     if spec.kind not in kernel_specs.SOURCES:
-        kinds = " or ".join(f"{kind}:" for kind in kernel_specs.SOURCES)
-        raise UsageError(f"{spec.text} is not built here, it is there already", next_step=f"build {kinds}…")
+        forms = ", ".join(f"{kind}:{kernel_specs.KINDS[kind].value}" for kind in kernel_specs.SOURCES)
+        raise UsageError(f"{spec.text} is not built from source", next_step=f"what can be built: {forms}")
     return spec

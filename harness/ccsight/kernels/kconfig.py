@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccsight.arm64.suggest import nearest
-from ccsight.errors import UsageError
+from ccsight.errors import UsageError, reason
 from ccsight.kernels import kconfig_tree
 from ccsight.paths import data_dir
 
@@ -32,6 +32,7 @@ DEFAULT = (
     "qemu-vmm",
 )
 
+_WANTED = "kconfig=FILE, a file with lines such as CONFIG_UBSAN=y"
 _OPTION = re.compile(
     r"^CONFIG_(?P<name>\w+)=(?P<value>\"(?:[^\"\\]|\\.)*\"|[^\s#\"]+)(?:\s+#(?P<comment>.*))?\s*$"
 )
@@ -103,7 +104,7 @@ def find(name: str) -> Path:
     raise UsageError(
         f"{name!r} is neither a file nor a fragment of ours",
         evidence=nearest(name, shipped()),
-        next_step="kconfig=FILE, a file with lines such as CONFIG_UBSAN=y",
+        next_step=_WANTED,
     )
 
 
@@ -114,7 +115,7 @@ def parse(path: Path) -> Fragment:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{shown} cannot be read as text", evidence=str(error)) from error
+        raise UsageError(f"{shown} cannot be read", evidence=reason(error), next_step=_WANTED) from error
     options: dict[str, Wanted] = {}
     for number, line in enumerate(lines, 1):
         option = _option(line, f"{shown}:{number}")

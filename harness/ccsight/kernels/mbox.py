@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
 
-from ccsight.errors import UsageError
+from ccsight.errors import UsageError, reason
 
 _LIMIT = 64 << 20
+_WANTED = "patch=FILE takes a unified diff, git format-patch output, or an mbox with a series"
 #: As git mailsplit knows it: what begins a message of an mbox.
 _FROM = re.compile(rb"(?m)^From \S+.*\d\d:\d\d(?::\d\d)?.* \d{4}.*$")
 _QUOTED_FROM = re.compile(rb"(?m)^>(>*From )")
@@ -72,13 +73,15 @@ def read(path: Path) -> Patchset:
     try:
         content = path.read_bytes() if path.stat().st_size <= _LIMIT else b""
     except OSError as error:
-        raise UsageError(f"the patch {path} cannot be read", evidence=error.strerror or str(error)) from error
+        raise UsageError(
+            f"the patch {path} cannot be read", evidence=reason(error), next_step=_WANTED
+        ) from error
     patches = [*_found(content, path)]
     if not patches:
         raise UsageError(
             f"{path} holds no patch",
             evidence="it is empty" if not content.strip() else "nothing in it begins as a unified diff does",
-            next_step="patch=FILE takes a unified diff, git format-patch output, or an mbox with a series",
+            next_step=_WANTED,
         )
     for patch in patches:
         if _BINARY.search(patch.diff):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ccsight import specs
 from ccsight.deadline import Deadline
-from ccsight.errors import InfraError, UsageError
+from ccsight.errors import InfraError, UsageError, reason
 from ccsight.kernels.model import Kernel
 from ccsight.specs import Spec
 from ccsight.toolbox.tools import Report
@@ -61,6 +61,6 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise InfraError(
             "the running kernel cannot be identified",
-            evidence=str(error),
+            evidence=reason(error),
             next_step="mount /proc and /sys",
         ) from error

@@ -1,11 +1,12 @@
 """A kernel in the cache: its Image, its modules, our own one, and a ``kernel.json`` that says who it is."""
 
+import shlex
 from pathlib import Path
 
 import msgspec
 from msgspec import structs
 
-from ccsight.errors import InfraError
+from ccsight.errors import InfraError, reason
 from ccsight.evidence.model import BuildFacts, Package
 from ccsight.kernels import image
 from ccsight.kernels.model import Kernel
@@ -70,8 +71,8 @@ def read(folder: Path) -> Stored:
     except (OSError, msgspec.MsgspecError) as error:
         raise InfraError(
             f"the store's {folder.name} cannot be read",
-            evidence=str(error),
-            next_step="make it anew: ccsight kernels prune --older-than 0",
+            evidence=reason(error),
+            next_step=f"remove it, and it is made anew: rm -r {shlex.quote(str(folder))}",
         ) from error
 
 

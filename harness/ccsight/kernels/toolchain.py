@@ -109,7 +109,11 @@ def named(name: str, deadline: Deadline) -> Toolchain:
     Raises UsageError for another name, and ToolMissing with the line that installs what is not there.
     """
     if name not in _KINDS:
-        raise UsageError(f"{name!r} is not a toolchain", evidence=nearest(name, NAMES))
+        raise UsageError(
+            f"{name!r} is not a toolchain",
+            evidence=nearest(name, NAMES),
+            next_step=f"toolchain= takes {' or '.join(NAMES)}",
+        )
     kind = _KINDS[name]()
     _require({**kind.programs, **_HOST_TOOLS}, name)
     banners = [run([program, "--version"], deadline, env={"LC_ALL": "C"}).text for program in kind.judged]

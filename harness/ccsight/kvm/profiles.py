@@ -105,6 +105,7 @@ def _value(view: View, name: str) -> Hex:
         raise EvidenceError(
             f"{name} could not be read from {view.vantage} on CPU {view.cpu}",
             evidence=reading.problem if reading else "never asked for",
+            next_step="a profile is what was read, never a guess: capture it again",
         )
     return reading.value
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ccsight import process
 from ccsight.deadline import Deadline
-from ccsight.errors import InfraError, ToolMissing
+from ccsight.errors import InfraError, ToolMissing, reason
 from ccsight.process import Completed, OutputTooLong
 
 _NOT_FOUND = 127  # what a shell says
@@ -34,7 +34,7 @@ class LocalHost:
             draft.replace(target)
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise InfraError(f"copying {local.name} to {remote} failed", evidence=str(error)) from error
+            raise InfraError(f"copying {local.name} to {remote} failed", evidence=reason(error)) from error
         deadline.check(f"copying {local.name}")
 
     def fetch(self, remote: str, deadline: Deadline, *, limit: int = 64 << 20) -> bytes:
@@ -43,7 +43,7 @@ class LocalHost:
             with Path(remote).open("rb") as source:
                 content = source.read(limit + 1)
         except OSError as error:
-            raise InfraError(f"reading {remote} failed", evidence=str(error)) from error
+            raise InfraError(f"reading {remote} failed", evidence=reason(error)) from error
         if len(content) > limit:
             raise OutputTooLong(f"{remote} has more than {limit} bytes")
         deadline.check(f"reading {remote}")

@@ -18,7 +18,7 @@ from ccsight.arm64.caches import Cache, Side, listed
 from ccsight.arm64.silicon import Base, Core, SiliconMachine
 from ccsight.arm64.silicon_rules import Breach, breaches, machine_breaches
 from ccsight.arm64.suggest import nearest
-from ccsight.errors import UsageError
+from ccsight.errors import UsageError, reason
 from ccsight.machines import silicon_rows
 from ccsight.machines.silicon_rows import CoreRow, MachineRow, Rows
 
@@ -99,7 +99,11 @@ def load(file: Path | None) -> Table:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the silicon table {file}", evidence=str(error)) from error
+        raise UsageError(
+            f"the silicon table {file} cannot be read",
+            evidence=reason(error),
+            next_step="--silicon takes a file of rows; start from: ccsight machines show NAME --toml",
+        ) from error
     return table(text, str(file))
 
 
@@ -161,4 +165,8 @@ def _machine(cores: Mapping[str, Core], name: str, row: MachineRow, place: str) 
 def _refuse(place: str, found: tuple[Breach, ...]) -> None:
     if found:
         rules = [f"{breach.key} = {breach.value}: {breach.rule} ({breach.demanded_by})" for breach in found]
-        raise UsageError(f"{place} cannot be", evidence="\n".join(rules))
+        raise UsageError(
+            f"{place} cannot be",
+            evidence="\n".join(rules),
+            next_step="no CPU has such registers: take the row from a dump of the real machine",
+        )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ccsight.deadline import Deadline
-from ccsight.errors import NoKvm, UsageError
+from ccsight.errors import NoKvm, UsageError, reason
 from ccsight.machines.local import LocalHost
 from ccsight.machines.model import Booted, BootOrder, Report
 from ccsight.specs import Spec
@@ -58,7 +58,7 @@ class ThisMachine:
         except OSError as error:
             raise NoKvm(
                 f"this machine's KVM cannot be used: {self._kvm} does not open",
-                evidence=str(error),
+                evidence=reason(error),
                 next_step=self._advice(error.errno),
             ) from error
 

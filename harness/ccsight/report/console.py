@@ -76,10 +76,8 @@ def show_error(error: CcsightError) -> None:
     """Print an error of the taxonomy to stderr: fact, evidence, next step; no traceback."""
     console = _console(sys.stderr)
     console.print(Text.assemble(("ccsight: ", _STYLES[Tone.BAD]), printable(error.fact)), soft_wrap=True)
-    for label, text in (("evidence", error.evidence), ("next", error.next_step)):
-        for number, part in enumerate(text.splitlines()):
-            head = f"  {'' if number else label:<9} "
-            console.print(Text.assemble((head, _STYLES[Tone.DIM]), printable(part)), soft_wrap=True)
+    for head, text in error.below():
+        console.print(Text.assemble((head, _STYLES[Tone.DIM]), printable(text)), soft_wrap=True)
 
 
 @contextlib.contextmanager

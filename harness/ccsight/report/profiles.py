@@ -158,7 +158,8 @@ def plan_page(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> Page:
         (spans(_machine(case, known)), spans(_QUESTIONS[case.check]), spans(_kernels(case, known)))
         for case in cases
     ]
-    return (line(f"would take {boots} boots", ("  (nothing was looked up or fetched)", Tone.DIM)), grid(rows))
+    amount = f"{boots} boot{'s' * (boots != 1)}"
+    return (line(f"would take {amount}", ("  (nothing was looked up or fetched)", Tone.DIM)), grid(rows))
 
 
 def plan_document(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> bytes:

@@ -59,7 +59,8 @@ def render_plan(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> Page:
 
 
 def _amount(cells: Sequence[Cell], cases: Sequence[PlannedCase]) -> str:
-    return f"{boots(cells, cases)} boots, {len(cases)} judgements"
+    counts = (boots(cells, cases), "boot"), (len(cases), "judgement")
+    return ", ".join(f"{number} {what}{'s' * (number != 1)}" for number, what in counts)
 
 
 def render(result: Result, *, verbose: bool = False) -> Page:

@@ -139,7 +139,7 @@ def test_a_diff_of_nothing_is_no_success(main_job, tmp_path):
     ("args", "said"),
     [
         (("compare", "deb:6.1", "deb:6.1"), "are the same"),
-        (("compare", "--resume", "latest", "--dry-run"), "given as well: dry_run"),
+        (("compare", "--resume", "latest", "--dry-run"), "given as well: --dry-run"),
         (("compare", "deb:6.5"), "series: 5.10"),
         (("compare", "--on", "emulated:neoverse-m1"), "neoverse-v1"),
         (("compar",), "'compare'"),

@@ -96,6 +96,7 @@ def test_only_the_nearest_name_is_proposed():
     assert nearest("guset", ["guest", "guests", "userspace"]) == "did you mean 'guest'?"
     assert nearest("CLI", ["CTR_EL0", "CLIDR_EL1"]) == "did you mean 'CLIDR_EL1'?"
     assert nearest("x", ["CTR_EL0", "CLIDR_EL1"]) == "known: CTR_EL0, CLIDR_EL1"
+    assert nearest("x", [f"{n}" for n in range(33)]).endswith("28, 29 and 3 more")
 
 
 def test_only_one_set_of_one_way_is_fabricated():

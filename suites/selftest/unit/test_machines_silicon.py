@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "mine.toml"
     if content:
         path.write_bytes(content)
-    with pytest.raises(UsageError, match="cannot read the silicon table"):
+    with pytest.raises(UsageError, match=r"the silicon table .* cannot be read"):
         load(path)
 
 
@@ -283,4 +283,4 @@ def test_compare_takes_the_users_rows(file, capsys):
     assert run(["compare", "--dry-run", "--on", "silicon:pair"]) == 2
     assert run(["compare", "--dry-run", "--silicon", str(file) + "x"]) == 2
     assert run(["compare", "--resume", "latest", "--silicon", str(file)]) == 2
-    assert "given as well: silicon" in capsys.readouterr().err
+    assert "given as well: --silicon" in capsys.readouterr().err

@@ -149,10 +149,9 @@ def test_a_predicate_says_itself_again(text, canonical):
         ("migrate(a -> this,strategy=launched) is lossy", 27, "no strategy 'launched'", "'as-launched'?"),
         ("migrate(a -> this,vmm=Firecraker) is lossy", 22, "no vmm 'Firecraker'", "'Firecracker'?"),
         ("guest.CLIDR_EL1.LoC = 2", 20, "'=' does not fit", "== != < <= > >="),
-        ("guest.CLIDR_EL1.LoC", 19, "the end does not fit", "== != < <= > >="),
+        ("guest.CLIDR_EL1.LoC", 19, "the predicate ends too early", "== != < <= > >="),
         ("guest == userspace)", 18, "')' does not fit", "expected: the end"),
         ("check CR-004 xor check CR-005", 13, "'xor' does not fit", "and"),
-        ("", 0, "the predicate is empty", "ccsight explain predicate"),
         ("not " * 60 + "check CR-004", 0, "nested deeper", "fewer parentheses"),
     ],
 )
@@ -162,6 +161,20 @@ def test_what_cannot_be_asked_is_pointed_at(text, column, fact, next_step):
     assert fact in refused.value.fact
     assert refused.value.evidence == f"{text}\n{' ' * column}^"
     assert next_step in refused.value.next_step
+
+
+def test_an_empty_predicate_has_nothing_to_point_at():
+    with pytest.raises(UsageError, match="the predicate is empty") as refused:
+        parse(" ")
+    assert (refused.value.evidence, refused.value.next_step) == ("", "ccsight explain predicate")
+
+
+def test_a_name_that_nobody_reads_tells_the_vantages_first():
+    with pytest.raises(UsageError, match="no register or vantage 'nope'") as refused:
+        parse("nope == 2")
+    told = refused.value.next_step
+    assert told.startswith("known: hardware, userspace, guest, ")
+    assert re.search(r"CTR_EL0, CLIDR_EL1, .* and [0-9]+ more$", told)
 
 
 def test_no_text_is_too_long_to_be_refused():
@@ -575,9 +588,13 @@ def refusal(text):
 @given(NOISE)
 def test_any_text_is_a_predicate_or_is_refused_with_a_caret(text):
     refused = refusal(text)
-    if refused:
-        assert refused.fact
-        assert refused.next_step
+    if not refused:
+        return
+    assert refused.fact
+    assert refused.next_step
+    if not text.strip():
+        assert refused.evidence == ""
+    else:
         shown, caret = refused.evidence.split("\n")
         assert len(shown) == len(text)
         assert caret.strip() == "^"

@@ -101,8 +101,9 @@ def test_options_change_what_is_shown(said):
     [
         (("show", "rk3599"), "did you mean 'rk3588'"),
         (("show", "emulated:max", "--toml"), "has no rows"),
+        (("show", "local"), "in no table"),
         (("--json", "show", "rk3588"), "options of show stand after its name"),
-        (("show", "rk3588", "--silicon", "nowhere.toml"), "cannot read the silicon table nowhere.toml"),
+        (("show", "rk3588", "--silicon", "nowhere.toml"), "the silicon table nowhere.toml cannot be read"),
     ],
 )
 def test_what_makes_no_sense(said, argv, message):

@@ -113,7 +113,7 @@ def test_a_lost_cell_says_why_and_the_other_is_shown(shown):
     lost = text[text.index("emulated:max\n") :]
     assert "MISS  deb:6.12  the emulated host never became ready" in lost
     assert "evidence  last console line after 8 s" in lost
-    assert "next      ccsight boot deb:6.12" in lost
+    assert "next      ccsight capture deb:6.12" in lost
     assert "L1I 64K  L1D 64K  L2 1M" in lost
 
 
@@ -216,6 +216,12 @@ def test_a_register_that_the_guest_could_not_read(shown):
     text = squeeze(shown(diffed(old, new)))
     assert "CCSIDR_EL1[0] L1D 0x700fe01a 4×128×64 B UNDEF" in text
     assert "CTR_EL0 0x8444c004 – not read" in text
+
+
+def test_one_is_not_several(shown):
+    plan = good().plan
+    text = squeeze(shown(terminal.render_plan(plan.cells[:1], plan.cases[:1])))
+    assert re.search(r"would take [0-9]+ boots?, 1 judgement ", text)
 
 
 def test_plan_and_announcement(shown, capsys):

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from ccsight.errors import CcsightError, NoKvm, UsageError
+from ccsight.errors import CcsightError, NoKvm, UsageError, reason
 from ccsight.status import ExitCode, Status, exit_code, summarise
 
 
@@ -31,6 +31,27 @@ def test_nothing_is_miss():
 )
 def test_exit_codes(statuses, code):
     assert exit_code(statuses) is code
+
+
+def test_what_has_several_lines_is_indented():
+    error = UsageError("no", evidence="guest ==\n        ^", next_step="one\ntwo")
+    assert str(error).splitlines() == [
+        "no",
+        "  evidence  guest ==",
+        "                    ^",
+        "  next      one",
+        "            two",
+    ]
+
+
+def test_the_system_is_quoted_without_pythons_marks(tmp_path):
+    with pytest.raises(FileNotFoundError) as gone:
+        (tmp_path / "gone").read_bytes()
+    assert reason(gone.value) == f"{tmp_path / 'gone'}: No such file or directory"
+    with pytest.raises(UnicodeDecodeError) as odd:
+        b"a\xff".decode()
+    assert reason(odd.value) == "not a text in UTF-8: byte 1 is 0xff"
+    assert reason(ValueError("it ends early")) == "it ends early"
 
 
 def test_an_error_is_fact_evidence_and_next_step():

@@ -11,7 +11,7 @@ import pytest
 
 from ccsight import store
 from ccsight.deadline import Deadline
-from ccsight.errors import DeadlineExceeded, NoSpace, UsageError
+from ccsight.errors import DeadlineExceeded, InfraError, NoSpace, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +83,15 @@ def test_a_cache_that_is_a_file_is_bad_usage(cache):
     cache.write_text("in the way")
     with pytest.raises(UsageError, match="cannot write below"):
         store.entry("kind", "key", _fill, Deadline(5))
+
+
+def test_a_write_that_fails_names_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / "none" / "file"
+    with pytest.raises(InfraError) as failed:
+        store.write_atomically(path, b"x")
+    assert failed.value.fact == f"cannot write below {path.parent}"
+    assert failed.value.evidence == f"{path}: No such file or directory"
+    assert failed.value.next_step
 
 
 def test_atomic_writes_replace(tmp_path):

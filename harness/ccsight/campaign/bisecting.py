@@ -142,7 +142,8 @@ class Bisecting:
         return last, left
 
     def _width(self, suspects: int) -> int:
-        return pace.width(suspects, self._bench.workers, os.cpu_count() or 1, pace.pace(self._steps))
+        known = pace.pace(self._steps, built_here=self._suspects.built_here)
+        return pace.width(suspects, self._bench.workers, os.cpu_count() or 1, known)
 
     def _searched(self, verdict: Verdict) -> Iterator[Step]:
         """Yield the steps of the search that ended so, the ends first."""

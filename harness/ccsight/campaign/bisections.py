@@ -104,7 +104,7 @@ def show_plan(results: Path, request: Request, workers: int, *, as_json: bool) -
     everywhere = len(dict.fromkeys((*request.machines, *request.confirm)))
     one = 2 * len(parse(request.predicate).sources) + 1  # of N kernels whose VMs move, all but one come twice
     earlier = [step for each in _earlier(results) for step in each if step.looks]
-    known, cpus = pace.pace(earlier), os.cpu_count() or 1
+    known, cpus = pace.pace(earlier, built_here=found.built_here), os.cpu_count() or 1
     width = pace.width(left, workers, cpus, known)
     tries = rounds(left, width) * width
     boots = request.repeat * one * (5 * everywhere + tries * len(dict.fromkeys(request.machines)))

@@ -24,14 +24,14 @@ class Pace:
         return max(self.seconds, width * self.cpu / cpus)
 
 
-def pace(steps: Iterable[Step]) -> Pace | None:
+def pace(steps: Iterable[Step], *, built_here: bool) -> Pace | None:
     """Return the pace of the steps so far; None while none has been measured.
 
-    Only what was built tells what is to come: an end may lie in the store already. Of those that were built,
-    the usual one: the first of a search may be a whole kernel.
+    Where kernels are built here only what was built tells what is to come: an end may lie in the store
+    already. Of those that were built, the usual one: the first of a search may be a whole kernel.
     """
     measured = [step for step in steps if step.looks and step.cpu]
-    built = [step for step in measured if step.build >= _FROM_STORE] or measured
+    built = [step for step in measured if step.build >= _FROM_STORE or not built_here]
     if not built:
         return None
     alone = [step for step in built if step.width == 1] or built

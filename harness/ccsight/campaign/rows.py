@@ -14,6 +14,7 @@ class Row:
     """Kernels in a row, by their specs."""
 
     kernels: tuple[str, ...]
+    built_here: bool = False
 
     @property
     def first(self) -> str:
@@ -62,6 +63,7 @@ class Series:
 
     like: Spec
     parts: tuple[Part, ...]
+    built_here: bool = True
 
     @property
     def first(self) -> str:

@@ -28,6 +28,11 @@ class Suspects(Protocol):
     """All that may have brought the fault. ``first`` and ``last`` are the good and the bad end."""
 
     @property
+    def built_here(self) -> bool:
+        """Whether a build comes before a boot."""
+        ...
+
+    @property
     def first(self) -> str:
         """The good end, which is no suspect."""
         ...
@@ -74,6 +79,7 @@ class Commits:
     like: Spec
     first: str
     last: str
+    built_here: bool = True
 
     def left(self, good: Sequence[str], bad: str) -> tuple[str, ...]:
         """See :class:`Suspects`."""
@@ -166,13 +172,13 @@ def _series(good: Spec, added: tuple[tuple[str, str], ...], paths: tuple[str, ..
 def likely(suspects: Commits | Row | Series, ends: Sequence[Step]) -> Commits | None:
     """Return the commits that touch what was built at the ends; None where that is all, or not known.
 
-    A file that only kernels in between read may be missing: so these are where to look first.
+    A file that only other kernels read may be missing: so these are where to look first.
     """
     if not isinstance(suspects, Commits) or suspects.history.paths:
         return None
     pins = {step.pin for step in ends if step.role in (Role.GOOD_END, Role.BAD_END)}
-    read = [_reads(pin) for pin in pins]
-    return suspects.touching(tuple(sorted(set().union(*read)))) if all(read) else None
+    read = {path for pin in pins for path in _reads(pin)}
+    return suspects.touching(tuple(sorted(read))) if read else None
 
 
 def _reads(pin: str) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ class Lab:
         looks = [
             self._look(machine, name, boot, suspect, bad) for boot in boots for machine in bench.machines
         ]
-        return Tried(tuple(looks), pin=f"built:{suspect}", build=1.5, cpu=self.cpu)
+        return Tried(tuple(looks), pin=f"built:{suspect}", build=2.5, cpu=self.cpu)
 
     def _look(self, machine: str, name: str, boot: int, suspect: str, bad: bool) -> Look:
         if machine in self.deaf:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ccsight.campaign.pace import Pace, pace, spread, width
+from ccsight.campaign import pace as paces
+from ccsight.campaign.pace import Pace, spread, width
 from ccsight.campaign.search import rounds
 from ccsight.evidence.bisection import Look, Role, Step, Verdict
 
@@ -28,6 +29,10 @@ def step(build: float, cpu: float, *, wide: int = 1, looks: tuple[Look, ...] = (
     )
 
 
+def pace(steps: list[Step]) -> Pace | None:
+    return paces.pace(steps, built_here=True)
+
+
 def test_nothing_is_known_at_first():
     assert pace([]) is None
     assert pace([step(10, 0)]) is None, "nobody measured"
@@ -40,8 +45,12 @@ def test_the_usual_build_counts_and_not_the_first_or_what_was_in_the_store():
     assert pace(steps) == Pace(13.0, 14)
 
 
-def test_where_all_was_in_the_store_boots_are_what_it_takes():
-    assert pace([step(0.1, 4), step(0.2, 4)]) == Pace(3.1, 4)
+def test_what_lies_in_the_store_says_nothing_of_what_has_to_be_built():
+    assert pace([step(0.1, 4), step(0.2, 4)]) is None
+
+
+def test_where_nothing_is_built_boots_are_what_it_takes():
+    assert paces.pace([step(0.1, 4), step(0.2, 4)], built_here=False) == Pace(3.1, 4)
 
 
 def test_how_long_one_takes_by_itself_is_not_read_off_those_that_shared_the_machine():

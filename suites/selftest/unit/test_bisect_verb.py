@@ -155,7 +155,7 @@ def test_from_the_order_to_the_mail(history, lab, tmp_path, said):
     code, text = said("--resume", "latest", "--json", "-v")
     assert (code, len(lab.tried)) == (0, tried), "nothing is done again"
     code, text = said(*ends(history, 0, 4), ASK, "--dry-run")
-    assert "1.5 s a build, 1.2 s a boot so far" in text
+    assert "2.5 s a build, 1.2 s a boot so far" in text
 
 
 def test_what_is_not_proven_is_not_a_success(history, lab, said):

@@ -23,8 +23,9 @@ MODELS = ("cortex-a57", "neoverse-n1", "neoverse-v1")
 SERIES = ("6.1", "6.12")
 
 
+@cache
 def capture(model: str, series: str) -> Capture:
-    """Return the capture of a recorded boot."""
+    """Return the capture of a recorded boot. All tests have the same one: what bends it makes another."""
     folder = STREAMS / f"{model}-{series}"
     who = identity(parse((folder / "identity.stream").read_bytes(), "identity"))
     seen = observed(parse((folder / "view.stream").read_bytes(), "view"))

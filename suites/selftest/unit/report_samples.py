@@ -1,5 +1,7 @@
 """Results made of recorded captures of Debian's 6.1 and 6.12 on QEMU's CPU models, judged for real."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import asymmetric
@@ -13,6 +15,7 @@ from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import SCHEMA, Capture, Package
 from ccsight.evidence.plan import Plan, PlannedKernel
 from ccsight.evidence.views import Cell, Vantage
+from ccsight.report import html
 from ccsight.report.model import Result
 from ccsight.status import Status
 
@@ -57,6 +60,12 @@ def placed(seen: Capture, machine: str, kernel: str, release: str = "") -> Captu
 def _packages(kernel: str) -> tuple[Package, ...]:
     release, version = _RELEASES[kernel]
     return (Package(name=f"linux-image-{release}", version=version, sha256="77" * 32),)
+
+
+@cache
+def page(of: Callable[[], Result]) -> str:
+    """Return the HTML page of a sample, which takes as long to make as to judge it."""
+    return html.document(of()).decode()
 
 
 def result_of(
@@ -110,11 +119,13 @@ def _plan(
     )
 
 
+@cache
 def good() -> Result:
     """Three machines, everything observed, every law holds."""
     return result_of([sample(machine, kernel) for machine in MACHINES for kernel in (OLD, NEW)])
 
 
+@cache
 def alone() -> Result:
     """One kernel on a machine with CPUs of two kinds and on one without, as ``ccsight capture`` has it."""
     cells = [
@@ -124,6 +135,7 @@ def alone() -> Result:
     return result_of([placed(seen, machine, OLD) for machine, seen in cells], kernels=(OLD,))
 
 
+@cache
 def troubled() -> Result:
     """As :func:`good`, and a machine whose new kernel fails a law, and one that lost its new kernel."""
     captures = [sample(machine, kernel) for machine in MACHINES for kernel in (OLD, NEW)]
@@ -138,11 +150,12 @@ def troubled() -> Result:
         fact="the emulated host never became ready",
         evidence='last console line after 8 s: "Kernel panic - not syncing: No working init found."\n'
         "consoles/emulated_max--deb_6.12-1.log:212",
-        next_step="ccsight boot deb:6.12 --on emulated:max -v",
+        next_step="ccsight capture deb:6.12 --on emulated:max -v",
     )
     return result_of(captures, {Cell(machine="emulated:max", kernel=NEW): failure})
 
 
+@cache
 def unlike() -> Result:
     """Two machines with CPUs of two kinds: one whose table declares them, one whose kernels were asked."""
     cells = [
@@ -154,6 +167,7 @@ def unlike() -> Result:
     return result_of([placed(seen, machine, kernel) for machine, kernel, seen in cells])
 
 
+@cache
 def hostile() -> Result:
     """A machine that says everything it can to be taken for markup or a control sequence."""
     machine = MACHINES[2]

@@ -64,10 +64,10 @@ def test_the_plan_is_printed_without_looking_anything_up(capsys):
         (["deb:6.1", "--on", "loacl"], "is not a machine"),
         (["deb:6.1", "--on", "local"], "local is not booted: it runs the kernel that it runs, not deb:6.1"),
         (["running", "--on", "silicon:rk3588"], "running is the kernel of this machine"),
-        (["--on", "local", "--on", "silicon:rk3588"], "Missing argument"),
+        (["--on", "local", "--on", "silicon:rk3588"], "missing argument"),
         (["running", "--on", "local:here"], "is not a machine"),
         (["--on", "local", "--linux"], "nothing proves which image it is"),
-        ([], "Missing argument"),
+        ([], "missing argument"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error(words, evidence, capsys):

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from asymmetric import declared, m2_native, swept_bent
 from junitparser.xunit2 import JUnitXml
+from pytest_session import pytest_on
 from recorded import bent, capture
 from report_samples import OLD, good, placed
-from test_plugin import pytest_on
 
 from ccsight.arm64.kvm_ids import of_encoding
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison, twins

@@ -1,60 +1,60 @@
 """The guests' search for their console, in device trees that are made by hand, under the sanitizers."""
 
 import struct
-import subprocess
 
 import pytest
 from devicetree import Tree, address, pl011, root
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from served import served
 
 from ccsight.paths import data_dir
 
 #: Reads a device tree; nothing of ours is behind it, so that a look beyond its end is seen.
 HARNESS = r"""
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "devicetree.h"
+#include "served.h"
 
 int main(void)
 {
     static unsigned char input[1 << 20];
-    size_t count = fread(input, 1, sizeof(input), stdin);
-    unsigned char *exact = memcpy(malloc(count), input, count);
-    uint32_t size = count < 8 ? 0 : tree_size(exact);
-    struct uart uart;
+    char word[16];
+    size_t count;
 
-    if (!size)
-        puts("no tree");
-    else if (size > count)
-        puts("not all there");
-    else if (!tree_console(exact, size, &uart))
-        puts("no console");
-    else
-        printf("%u %#llx %u\n", uart.kind, (unsigned long long)uart.base, uart.shift);
-    free(exact);
+    while (next_input(word, input, sizeof(input), &count)) {
+        unsigned char *exact = memcpy(malloc(count), input, count);
+        uint32_t size = count < 8 ? 0 : tree_size(exact);
+        struct uart uart;
+
+        if (!size)
+            fputs("no tree", answer);
+        else if (size > count)
+            fputs("not all there", answer);
+        else if (!tree_console(exact, size, &uart))
+            fputs("no console", answer);
+        else
+            fprintf(answer, "%u %#llx %u", uart.kind, (unsigned long long)uart.base, uart.shift);
+        free(exact);
+        send_answer(0);
+    }
     return 0;
 }
 """
 PL011, UART8250 = "1", "2"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def find(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("devicetree")
-    (folder / "harness.c").write_text(HARNESS)
-    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    flags = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", *sanitizers]
-    command = ["gcc", *flags, f"-I{data_dir('guests') / 'bare' / 'common'}"]
-    subprocess.run([*command, "-o", folder / "harness", folder / "harness.c"], check=True)
+    folder, include = tmp_path_factory.mktemp("devicetree"), data_dir("guests") / "bare" / "common"
+    with served(folder, HARNESS, (), f"-I{include}") as program:
 
-    def found(tree: bytes) -> str:
-        done = subprocess.run([folder / "harness"], input=tree, capture_output=True, check=False, timeout=20)
-        assert (done.returncode, done.stderr) == (0, b"")
-        return done.stdout.decode().strip()
+        def found(tree: bytes) -> str:
+            status, said = program.ask(tree)
+            assert status == 0
+            return said.decode()
 
-    return found
+        yield found
 
 
 def test_a_pl011_is_found_wherever_it_is(find):

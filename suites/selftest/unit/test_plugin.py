@@ -1,11 +1,10 @@
 """The pytest plugin on an evidence folder: no machine, no kernel, the same judgements."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
+import shutil
 
 import pytest
+from pytest_session import TOP, pytest_in, pytest_on
 from recorded import MODELS, SERIES, capture
 
 from ccsight.campaign.planning import plan_comparison
@@ -14,7 +13,6 @@ from ccsight.evidence.plan import PlannedKernel
 from ccsight.evidence.record import to_json
 from ccsight.evidence.run import Run
 
-TOP = Path(__file__).parents[3]
 CHECKS = [
     check
     for file in (TOP / "suites/launch").glob("test_*.py")
@@ -28,25 +26,22 @@ SKIPPED = 2 * len(SERIES)
 UNPLANNED = 1
 
 
-@pytest.fixture
-def run(tmp_path) -> Run:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    """A run that sessions only read."""
     kernels = [
         PlannedKernel(spec=f"deb:{s}", pin=f"deb:{s}", label=f"deb:{s}", release=s, image_sha256="0" * 64)
         for s in SERIES
     ]
-    run = Run.create(tmp_path, plan_comparison(kernels, [f"emulated:{m}" for m in MODELS], ("pytest",)))
+    run = Run.create(
+        tmp_path_factory.mktemp("results"),
+        plan_comparison(kernels, [f"emulated:{m}" for m in MODELS], ("pytest",)),
+    )
     for model in MODELS:
         for series in SERIES:
             seen = capture(model, series)
             run.write(seen.cell, "capture.json", to_json(seen))
     return run
-
-
-def pytest_on(run: Run, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest on a run's evidence; hypothesis' plugin takes as long to import as all else together."""
-    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
-    argv = [sys.executable, "-m", "pytest", *plugins, "--evidence", str(run.folder), *args]
-    return subprocess.run(argv, cwd=TOP, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
@@ -65,7 +60,8 @@ def test_the_collection_reads_like_a_table_of_contents(run):
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_capture_that_is_not_there_fails_its_tests_as_miss(run, workers):
+def test_a_capture_that_is_not_there_fails_its_tests_as_miss(run, workers, tmp_path):
+    run = Run.open(shutil.copytree(run.folder, tmp_path / run.folder.name))
     (run.boot_folder(run.plan.cells[0]) / "capture.json").unlink()
     done = pytest_on(run, "suites/launch", "-n", workers)
     assert done.returncode == 1
@@ -113,7 +109,6 @@ def test_a_folder_that_is_no_run_is_said_so(tmp_path, run):
 
 def test_other_peoples_sessions_are_left_alone(tmp_path):
     (tmp_path / "test_theirs.py").write_text("import pytest\ndef test_it():\n    pytest.skip('fine')\n")
-    argv = [sys.executable, "-m", "pytest", "-q", str(tmp_path / "test_theirs.py")]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = pytest_in(tmp_path, "-q", "test_theirs.py")
     assert done.returncode == 0
     assert "ccsight" not in done.stdout

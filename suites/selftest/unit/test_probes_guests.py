@@ -2,12 +2,12 @@
 
 import shutil
 import struct
-import subprocess
 from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from served import served
 
 from ccsight.deadline import Deadline
 from ccsight.errors import ToolMissing
@@ -20,18 +20,17 @@ from ccsight.probes import build
 from ccsight.probes.script import Script
 from ccsight.probes.stream import LINE_MAX, LINES_MAX, parse
 
-#: Reads a mode and bytes, and gives them to the part of the probe that the mode names.
+#: Gives bytes to the part of the probe that a word names.
 HARNESS = r"""
 #define _GNU_SOURCE
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "script.h"
+#include "served.h"
 
 static void put(const char *line, unsigned int length)
 {
-    fwrite(line, 1, length, stdout);
+    fwrite(line, 1, length, answer);
 }
 
 static void send_cpu_list(struct wire *wire, char *list, size_t count)
@@ -93,40 +92,40 @@ static void send_step(struct wire *wire, char *line, size_t count)
     wire_send(wire);
 }
 
-int main(int argc, char **argv)
+/* Gives an input to the part of the probe that its word names, and says whether that failed. */
+static bool give(const char *word, unsigned char *input, size_t count)
 {
-    static unsigned char input[8 << 20];
     static struct wire wire;
     struct console console = { .wire = &wire, .vcpu = 1 };
-    size_t count = fread(input, 1, sizeof(input), stdin), length = 0;
     char *exact = memcpy(malloc(count + 1), input, count);
     const unsigned char *id;
+    size_t length = 0;
 
     wire_begin(&wire, put, WIRE_LINE_MAX, "harness");
-    if (argc == 2 && !strcmp(argv[1], "text")) {
+    if (!strcmp(word, "text")) {
         wire_text(&wire, "name", (char *)input, count);
-    } else if (argc == 2 && !strcmp(argv[1], "line")) {
+    } else if (!strcmp(word, "line")) {
         wire_line(&wire, "long");
         wire_bytes(&wire, "value", input, count);
         wire_send(&wire);
-    } else if (argc == 2 && !strcmp(argv[1], "console")) {
+    } else if (!strcmp(word, "console")) {
         for (size_t i = 0; i < count; i++)
             console_put(&console, (char)input[i]);
         console_end(&console);
-    } else if (argc == 2 && !strcmp(argv[1], "notes")) {
+    } else if (!strcmp(word, "notes")) {
         id = find_build_id(input, count, &length);
         if (id)
             wire_text(&wire, "build-id", (const char *)id, length);
-    } else if (argc == 2 && !strcmp(argv[1], "cpus")) {
+    } else if (!strcmp(word, "cpus")) {
         send_cpu_list(&wire, exact, count);
-    } else if (argc == 2 && !strcmp(argv[1], "step")) {
+    } else if (!strcmp(word, "step")) {
         send_step(&wire, exact, count);
-    } else if (argc == 2 && !strcmp(argv[1], "values")) {
+    } else if (!strcmp(word, "values")) {
         for (size_t i = 0; i < count; i++)
             console_value(&console, input[i]);
-    } else if (argc == 2 && !strcmp(argv[1], "pairs")) {
+    } else if (!strcmp(word, "pairs")) {
         send_pairs(&wire, input, count);
-    } else if (argc == 2 && !strcmp(argv[1], "features")) {
+    } else if (!strcmp(word, "features")) {
         memcpy(exact + 1, input, count); /* so that nothing of ours is behind it */
         send_features_in(&wire, exact + 1, count);
     }
@@ -134,31 +133,35 @@ int main(int argc, char **argv)
     wire_end(&wire);
     return wire.failed;
 }
+
+int main(void)
+{
+    static unsigned char input[8 << 20];
+    char word[16];
+    size_t count;
+
+    while (next_input(word, input, sizeof(input), &count))
+        send_answer(give(word, input, count));
+    return 0;
+}
 """
 
 
 PORTABLE = ("notes.c", "console.c", "cpus.c", "pairs.c", "features.c", "files.c", "errors.c", "step.c")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def harness(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("harness")
-    (folder / "harness.c").write_text(HARNESS)
-    guests = data_dir("guests")
-    sources = [guests / "vmm" / name for name in PORTABLE]
-    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    flags = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", *sanitizers]
-    includes = [f"-I{guests / 'include'}", f"-I{guests / 'vmm'}"]
-    command = ["gcc", *flags, *includes, "-o", folder / "harness", folder / "harness.c", *sources]
-    subprocess.run(command, check=True)
+    vmm, include = (data_dir("guests") / part for part in ("vmm", "include"))
+    sources = [vmm / name for name in PORTABLE]
+    with served(tmp_path_factory.mktemp("harness"), HARNESS, sources, f"-I{include}", f"-I{vmm}") as program:
 
-    def say(mode: str, content: bytes, status: int | None = 0):
-        done = subprocess.run([folder / "harness", mode], input=content, capture_output=True, check=False)
-        assert done.stderr == b""
-        assert done.returncode == status or (status is None and done.returncode in (0, 1))
-        return parse(done.stdout, "harness").lines
+        def say(word: str, content: bytes, status: int | None = 0):
+            ended, said = program.ask(content, word)
+            assert ended == status or (status is None and ended in (0, 1))
+            return parse(said, "harness").lines
 
-    return say
+        yield say
 
 
 def joined(lines) -> bytes:

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,34 @@ class Key:
     def close(self) -> None:
         run("gpgconf", "--homedir", self.home, "--kill", "all")
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+@cache
+def _source_package(
+    version: str, files: tuple[tuple[str, str], ...], patch: str
+) -> tuple[tuple[str, bytes], ...]:
+    """Return the files of a source package "linux", by name; to build one starts xz and Perl."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        upstream, tree = version.rpartition("-")[0], folder / "tree"
+        for path, content in files:
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_text(content)
+        run("tar", "-C", folder, "-cJf", folder / f"linux_{upstream}.orig.tar.xz", "tree")
+        packaging = {
+            "source/format": "3.0 (quilt)\n",
+            "control": "Source: linux\nMaintainer: A <a@b.invalid>\n\nPackage: x\nArchitecture: any\n",
+            "changelog": f"linux ({version}) stable; urgency=low\n\n  * x\n\n -- A <a@b.invalid>  {_DATE}\n",
+            "patches/series": "the.patch\n" if patch else "",
+            "patches/the.patch": patch,
+        }
+        for path, content in packaging.items():
+            (tree / "debian" / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / "debian" / path).write_text(content)
+        run("dpkg-source", "-b", "tree", cwd=folder)
+        shutil.rmtree(tree)
+        built = sorted(path for path in folder.iterdir() if not path.name.endswith(".changes"))
+        return tuple((path.name, path.read_bytes()) for path in built)
 
 
 class Archive:
@@ -110,27 +139,13 @@ class Archive:
         self.add(suite, f"linux-modules-{release}", version, {f"{where}/kernel/b.ko.xz": b"module"})
 
     def source(self, suite: str, version: str, files: dict[str, str], patch: str = "") -> Path:
-        """Build a source package "linux" with a distribution's patch, list it, and return its folder."""
+        """Add a source package "linux" with a distribution's patch, list it, and return its folder."""
         folder = self.root / "pool" / "linux" / version
-        upstream, tree = version.rpartition("-")[0], folder / "tree"
-        for path, content in files.items():
-            (tree / path).parent.mkdir(parents=True, exist_ok=True)
-            (tree / path).write_text(content)
-        run("tar", "-C", folder, "-cJf", folder / f"linux_{upstream}.orig.tar.xz", "tree")
-        packaging = {
-            "source/format": "3.0 (quilt)\n",
-            "control": "Source: linux\nMaintainer: A <a@b.invalid>\n\nPackage: x\nArchitecture: any\n",
-            "changelog": f"linux ({version}) stable; urgency=low\n\n  * x\n\n -- A <a@b.invalid>  {_DATE}\n",
-            "patches/series": "the.patch\n" if patch else "",
-            "patches/the.patch": patch,
-        }
-        for path, content in packaging.items():
-            (tree / "debian" / path).parent.mkdir(parents=True, exist_ok=True)
-            (tree / "debian" / path).write_text(content)
-        run("dpkg-source", "-b", "tree", cwd=folder)
-        shutil.rmtree(tree)
-        built = sorted(path for path in folder.iterdir() if not path.name.endswith(".changes"))
-        rows = [f" {hashlib.sha256(p.read_bytes()).hexdigest()} {p.stat().st_size} {p.name}" for p in built]
+        folder.mkdir(parents=True)
+        built = _source_package(version, tuple(files.items()), patch)
+        for name, content in built:
+            (folder / name).write_bytes(content)
+        rows = [f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}" for name, content in built]
         text = f"Package: linux\nVersion: {version}\nDirectory: pool/linux/{version}\nChecksums-Sha256:\n"
         self.suites.setdefault(suite, []).append(("source", f"{text}{chr(10).join(rows)}\n".encode()))
         return folder

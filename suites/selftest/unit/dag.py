@@ -29,14 +29,18 @@ def made(place: Path, graph: Graph, files: Sequence[str] = ()) -> Made:
     """Make a repository of a graph; each commit writes a file of its own, or the one that it is given."""
     place.mkdir(parents=True)
     git(place, "init", "--quiet", "--bare")
-    stream = "".join(_commit(number, graph, files) for number in range(len(graph)))
+    return imported(place, "".join(_commit(number, graph, files) for number in range(len(graph))))
+
+
+def imported(place: Path, stream: str) -> Made:
+    """Put commits into a bare repository as git fast-import takes them, their numbers from 1 as marks."""
     subprocess.run(
         ["git", "-C", str(place), "fast-import", "--quiet", "--export-marks=marks"],
         input=stream.encode(),
         check=True,
     )
     marks = dict(line.split() for line in (place / "marks").read_text().splitlines())
-    return Made(place, tuple(marks[f":{number + 1}"] for number in range(len(graph))))
+    return Made(place, tuple(marks[f":{number + 1}"] for number in range(len(marks))))
 
 
 def _commit(number: int, graph: Graph, files: Sequence[str]) -> str:

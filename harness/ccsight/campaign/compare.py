@@ -10,6 +10,7 @@ from ccsight.campaign.execute import execute
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison
 from ccsight.deadline import Deadline
 from ccsight.errors import EvidenceError, Interrupted, UsageError
+from ccsight.evidence.bundle import origin
 from ccsight.evidence.plan import USUAL, Depth, Plan, PlannedKernel
 from ccsight.evidence.run import Run, find_run
 from ccsight.kernels import spec as kernel_specs
@@ -100,6 +101,12 @@ def planned_kernel(kernel: Kernel) -> PlannedKernel:
 def reopen(results: Path, name: str) -> tuple[Run, Mapping[str, Kernel]]:
     """Open a run to finish it, and return it with its kernels by spec."""
     run = find_run(results, name)
+    if packed := origin(run.folder):
+        raise UsageError(
+            f"{packed} is a bundle, which is only read",
+            evidence="what a resumed run observes is written into its folder",
+            next_step=f"resume the folder where it lies, or begin anew: {shlex.join(run.plan.argv)}",
+        )
     return run, pinned_kernels(run.plan)
 
 

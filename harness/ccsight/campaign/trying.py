@@ -219,7 +219,7 @@ def _down(run: Run) -> str:
 
 
 def _looks(bench: Bench, run: Run) -> Iterator[Look]:
-    files = {name: _capture_at(Path(name)) for name in bench.predicate.files}
+    files = {name: read_capture(Path(name)) for name in bench.predicate.files}
     for cell in _suspected(run):
         yield _look(bench, run, cell, files)
 
@@ -246,7 +246,3 @@ def _look(bench: Bench, run: Run, cell: Cell, files: Mapping[str, Capture]) -> L
         seconds=round(sum(capture.seconds.values()), 2),
         why="" if answer.truth is not None else lost or "; ".join(answer.seen),
     )
-
-
-def _capture_at(path: Path) -> Capture:
-    return read_capture(path / "capture.json" if path.is_dir() else path)

@@ -15,11 +15,12 @@ from ccsight.cli.options import json_option, verbose_option
 def diff(old: Path, new: Path, as_json: bool, verbose: bool) -> int:
     """Compare two captures, without a machine: OLD and NEW are capture.json files or their folders.
 
-    They may come from different runs, machines and kernels.
+    They may come from different runs, machines and kernels, or lie in a bundle (ccsight show --bundle).
 
     \b
     Example:
       ccsight diff results/RUN/captures/CELL-A/1 results/RUN/captures/CELL-B/1
+      ccsight diff run.zip/captures/CELL/1 results/RUN/captures/CELL/1
     """
     from ccsight.checks.verdict import comparisons
     from ccsight.evidence.run import read_capture
@@ -27,7 +28,7 @@ def diff(old: Path, new: Path, as_json: bool, verbose: bool) -> int:
     from ccsight.report import console, terminal
     from ccsight.status import exit_code
 
-    before, after = (read_capture(path / "capture.json" if path.is_dir() else path) for path in (old, new))
+    before, after = (read_capture(path) for path in (old, new))
     cases = comparisons(before, after)
     if as_json:
         console.write_bytes(json_report.difference(before, after, cases))

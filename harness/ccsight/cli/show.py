@@ -1,10 +1,27 @@
-"""``ccsight show``: show a run again, from its folder."""
+"""``ccsight show``: show a run again; what an option makes another job has a module of its own."""
 
 from pathlib import Path
 
 import click
 
-from ccsight.cli.options import json_option, out_option, verbose_option
+from ccsight.cli.options import json_option, out_option, told, verbose_option
+from ccsight.cli.show_bundle import bundle_options, pack_or_prove
+from ccsight.cli.show_history import history_options, show_history
+from ccsight.cli.show_prune import prune_options, prune_runs
+from ccsight.cli.show_texts import show_ktap, show_mail, text_options
+from ccsight.errors import UsageError
+
+#: The options that are a job of their own, and what goes with each; with none of them, a run is shown.
+_JOBS = {
+    "where": ("run", "as_json", "verbose"),
+    "mail": ("run", "names"),
+    "ktap": ("run",),
+    "history": ("machines", "as_json"),
+    "prune": ("days", "keep", "dry_run", "as_json"),
+    "bundle": ("run", "sign", "policy", "as_json"),
+    "verify": ("run", "signers", "as_json"),
+}
+_ALWAYS = ("run", "as_json", "verbose")
 
 
 @click.command()
@@ -14,30 +31,100 @@ from ccsight.cli.options import json_option, out_option, verbose_option
     metavar="PREDICATE",
     help="Only machines with a kernel of which this is true; its language: ccsight explain predicate",
 )
+@text_options
+@history_options
+@prune_options
+@bundle_options
 @out_option
 @json_option
 @verbose_option
-def show(run: str, where: str | None, results: Path, as_json: bool, verbose: bool) -> int:
-    """Show a RUN again: its id, its folder, or "latest" (the default).
+@click.pass_context
+def show(
+    context: click.Context,
+    run: str,
+    where: str | None,
+    mail: bool,
+    names: bool,
+    ktap: bool,
+    history: str | None,
+    machines: tuple[str, ...],
+    prune: bool,
+    days: float | None,
+    keep: int | None,
+    dry_run: bool,
+    bundle: Path | None,
+    sign: Path | None,
+    policy: Path | None,
+    verify: bool,
+    signers: Path | None,
+    results: Path,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Show a RUN again: its id, its folder, a bundle of it, or "latest" (the default).
 
     Nothing is booted. The evidence is judged anew; a planned case without evidence reads MISS, so an
-    interrupted run says what it is. Exits as the run itself did.
+    interrupted run says what it is. Exits as the run itself did, also with --mail and --ktap.
 
     With --where each kernel on each machine first answers yes, no, or that it was not observed, and what
     was seen. Exits 0 where all say yes, 1 where any says no, 3 where it was not observed.
+
+    With --history one check is followed through all runs: where it changed with the kernel, and where it
+    flaps, which is two verdicts on the same build-id. Exits as the newest run of each kernel on each
+    machine did, and 1 where a FAIL comes and goes.
+
+    With --prune old runs are removed: never the latest, one that is being written, a bisection, or
+    whatever else is not a run.
+
+    With --bundle the run is packed into one file, which shows elsewhere what its folder shows here; a
+    single altered bit of it is refused, with exit status 2. --verify says who signed it.
 
     \b
     Examples:
       ccsight show --where 'guest.CLIDR_EL1.LoC == 2'
       ccsight show RUN --where 'guest != userspace and not check CR-004'
       ccsight show --where 'migrate(deb:6.1 -> this) at worst visible'
+      ccsight show --mail
+      ccsight show --history CR-004 --on emulated:neoverse-n1
+      ccsight show --prune --older-than 30 --keep 10 --dry-run
+      ccsight show --bundle run.zip --sign ~/.ssh/id_ed25519
+      ccsight show run.zip --verify --signers allowed_signers
     """
+    _refuse_strangers(context)
+    if where is not None:
+        return _answer(results, run, where, as_json=as_json, verbose=verbose)
+    if mail:
+        return show_mail(results, run, names=names)
+    if ktap:
+        return show_ktap(results, run)
+    if history is not None:
+        return show_history(results, history, machines, as_json=as_json)
+    if prune:
+        return prune_runs(results, keep, days, dry_run=dry_run, as_json=as_json)
+    if verify or bundle is not None:
+        how = {"bundle": bundle, "sign": sign, "policy": policy, "signers": signers}
+        return pack_or_prove(results, run, **how, as_json=as_json)
+    return _again(results, run, as_json=as_json, verbose=verbose)
+
+
+def _refuse_strangers(context: click.Context) -> None:
+    """Refuse two jobs at once, and options that would be ignored because their job was not asked for."""
+    jobs = [job for job in _JOBS if told(context, [job])]
+    with_it = _JOBS[jobs[0]] if jobs else _ALWAYS
+    params = {str(param.name) for param in context.command.params} - {"results", *jobs[:1], *with_it}
+    if others := told(context, params):
+        job = told(context, jobs[:1]) or ["showing a run"]
+        raise UsageError(
+            f"{' and '.join(others)} {'do' if others[1:] else 'does'} not go with {job[0]}",
+            next_step="ccsight show --help",
+        )
+
+
+def _again(results: Path, run: str, *, as_json: bool, verbose: bool) -> int:
     from ccsight.campaign.compare import present
     from ccsight.evidence.run import find_run
     from ccsight.report.model import Result
 
-    if where is not None:
-        return _answer(results, run, where, as_json=as_json, verbose=verbose)
     return present(Result.of(find_run(results, run)), as_json=as_json, verbose=verbose)
 
 
@@ -49,10 +136,7 @@ def _answer(results: Path, run: str, text: str, *, as_json: bool, verbose: bool)
     from ccsight.report.where import answered, document, exit_code, render
 
     predicate = parse(text)
-    paths = {name: Path(name) for name in predicate.files}
-    files = {
-        name: read_capture(path / "capture.json" if path.is_dir() else path) for name, path in paths.items()
-    }
+    files = {name: read_capture(Path(name)) for name in predicate.files}
     result = Result.of(find_run(results, run))
     answers = answered(result, predicate, files)
     if as_json:

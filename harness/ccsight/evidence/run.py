@@ -23,6 +23,7 @@ import msgspec
 
 from ccsight.errors import EvidenceError, UsageError, reason
 from ccsight.evidence.boots import Boots
+from ccsight.evidence.bundle import located, shown, unpacked
 from ccsight.evidence.cases import Case
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import READABLE, Arrivals, Capture
@@ -96,7 +97,7 @@ class Run:
             return None
         found = read_capture(path)
         if found.cell != cell:
-            raise EvidenceError(f"{path} is of another cell", evidence=f"it is of {found.cell.title}")
+            raise EvidenceError(f"{shown(path)} is of another cell", evidence=f"it is of {found.cell.title}")
         arrivals = self.arrivals(cell)
         if arrivals is None:
             return found
@@ -146,23 +147,31 @@ class Run:
 
 
 def find_run(results: Path, name: str = "latest") -> Run:
-    """Open a run by its id, its folder, or ``latest``: the newest one in ``results``."""
-    for folder in (Path(name), results / name):
+    """Open a run by its id, its folder, a bundle of it, or ``latest``: the newest one in ``results``."""
+    for place in (Path(name), results / name):
+        folder = unpacked(place) if place.is_file() else place
         if (folder / "run.json").is_file():
             return Run.open(folder)
-    runs = sorted(path.parent for path in results.glob("[0-9]*/run.json"))
-    if Path(name).name == "latest" and runs:
-        return Run.open(runs[-1])
-    known = ", ".join(run.name for run in runs[-3:])
+    found = runs(results)
+    if Path(name).name == "latest" and found:
+        return Run.open(found[-1])
+    known = ", ".join(run.name for run in found[-3:])
     raise UsageError(
         f"there are no runs in {results}" if Path(name).name == "latest" else f"there is no run {name!r}",
         evidence=f"the newest: {known}" if known else "",
-        next_step="name one of these, or make one: ccsight compare" if runs else "make one: ccsight compare",
+        next_step="name one of these, or make one: ccsight compare" if found else "make one: ccsight compare",
     )
 
 
+def runs(results: Path) -> list[Path]:
+    """Return the folders of the runs that there are, oldest first; ``latest`` is the last one."""
+    return sorted(path.parent for path in results.glob("[0-9]*/run.json"))
+
+
 def read_capture(path: Path) -> Capture:
-    """Return the capture in a file. Raises EvidenceError."""
+    """Return the capture in a file or a boot's folder, which may lie in a bundle. Raises EvidenceError."""
+    path = located(path)
+    path = path / "capture.json" if path.is_dir() else path
     return _of_this_schema(_read(path, Capture), path)
 
 
@@ -172,7 +181,8 @@ Versioned = TypeVar("Versioned", Plan, Capture, Boots, Arrivals)
 def _of_this_schema(evidence: Versioned, where: Path) -> Versioned:
     if evidence.schema not in READABLE:
         raise EvidenceError(
-            f"{where} has schema {evidence.schema}; this ccsight reads {READABLE[0]} to {READABLE[-1]}",
+            f"{shown(where)} has schema {evidence.schema}; "
+            f"this ccsight reads {READABLE[0]} to {READABLE[-1]}",
             next_step="read it with the ccsight that wrote it",
         )
     return evidence
@@ -183,11 +193,11 @@ def _read(path: Path, kind: type[T]) -> T:
         content = path.read_bytes()
     except OSError as error:
         raise EvidenceError(
-            f"{path} cannot be read",
+            f"{shown(path)} cannot be read",
             evidence=reason(error),
             next_step="name a capture.json or its folder: results/RUN/captures/CELL/BOOT",
         ) from error
-    return _parse(content, kind, str(path))
+    return _parse(content, kind, str(shown(path)))
 
 
 def _parse(content: bytes, kind: type[T], where: str) -> T:

@@ -1,17 +1,13 @@
 """What came of a bisection, in words: a page for a terminal, a text for a mail, a log for git."""
 
 import shlex
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from ccsight.evidence.bisection import Order, Role, Step, Verdict
 from ccsight.report.bisection import PROOF, Outcome, Story, Suspect, Word, name, telling
 from ccsight.report.blocks import Line, Page, Tone, line
+from ccsight.report.folding import command, folded
 
-#: Columns of a mail.
-_WIDTH = 76
-#: Columns of a word that stay together in a command.
-_PIECE = 70
 #: Suspects of a range that are named one by one.
 _SHOWN = 20
 
@@ -29,40 +25,8 @@ def _toned(text: str) -> Line:
 def mail(story: Story) -> str:
     """Return the same as a text that a mail can quote: no line is longer than 76 columns."""
     lines = [*_body(story), "", "Steps:", *_steps(story), "", "Again:"]
-    folded = [part for text in lines for part in _folded(text)]
-    return "\n".join((*folded, *_command(story.order.argv))) + "\n"
-
-
-def _command(argv: Sequence[str]) -> Iterator[str]:
-    """Yield a command to be pasted; a word that is longer than a line goes on in the first column."""
-    row = " "
-    for word in argv:
-        first, *more = _quoted(word)
-        if row.strip() and len(row) + len(first) + 3 > _WIDTH:
-            yield f"{row} \\"
-            row = "   "
-        row += f" {first}"
-        for piece in more:
-            yield f"{row}\\"
-            row = piece
-    yield row
-
-
-def _quoted(word: str) -> list[str]:
-    """Return a word as a shell takes it, in pieces that fit on a line."""
-    pieces = [""]
-    for char in word:
-        if len(shlex.quote(pieces[-1] + char)) > _PIECE:
-            pieces.append("")
-        pieces[-1] += char
-    return [shlex.quote(piece) for piece in pieces]
-
-
-def _folded(text: str) -> list[str]:
-    if len(text) <= _WIDTH:
-        return [text]
-    indent = " " * (len(text) - len(text.lstrip()) + 2)
-    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True)
+    rows = [part for text in lines for part in folded(text)]
+    return "\n".join((*rows, *command(story.order.argv))) + "\n"
 
 
 def _steps(story: Story) -> Iterator[str]:

@@ -14,12 +14,12 @@ from pathlib import Path
 from junitparser import Error, Failure, Skipped
 from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 
-from ccsight.checks import CROSSINGS
 from ccsight.evidence.cases import Case, Finding
+from ccsight.evidence.decision import Decision
 from ccsight.evidence.views import slug
 from ccsight.report.model import Result
 from ccsight.report.printable import printable
-from ccsight.report.wording import gathered, title, unexplained
+from ccsight.report.wording import gathered, headline, test_name, unexplained
 from ccsight.status import Status
 from ccsight.store import write_atomically
 
@@ -52,13 +52,32 @@ def document(result: Result) -> bytes:
     return file.getvalue()
 
 
+def decided(decision: Decision) -> bytes:
+    """Return a gate's decision as JUnit XML: a failure for each reason, a test for each thing asked for."""
+    report, suite = JUnitXml("ccsight gate"), TestSuite("gate")
+    suite.timestamp = decision.now.rstrip("Z")
+    suite.add_property("decision", decision.verdict)
+    for reason in decision.reasons:
+        machines = f" [{', '.join(reason.machines)}]" if reason.machines else ""
+        test = TestCase(name=printable(reason.said + machines), classname=f"ccsight.gate.{reason.kind}")
+        ended = Failure(printable(reason.said), reason.verdict.value)
+        ended.text = "\n".join(printable(place.file) for place in reason.evidence)
+        test.append(ended)
+        suite.append(test)
+    for tally in decision.tallies:
+        name = f"{tally.kind} {tally.met} of {tally.of}"
+        suite.append(TestCase(name=name, classname="ccsight.gate.fleet"))
+    suite.update_statistics()
+    report.append(suite)
+    report.update_statistics()
+    file = io.BytesIO()
+    report.write(file, pretty=True)
+    return file.getvalue()
+
+
 def _test(result: Result, machine: str, case: Case, seconds: float) -> TestCase:
-    cells = [result.cell(cell) for cell in case.cells]
-    kernels = " → ".join(dict.fromkeys(cell.kernel for cell in cells))
-    if case.check in CROSSINGS:
-        kernels = f"{cells[0].title} → {cells[1].kernel}"
     test = TestCase(
-        name=printable(f"{case.check} {title(case.check)} [{kernels}]"),
+        name=printable(test_name(result, case)),
         classname=f"ccsight.{slug(machine)}",
         time=round(seconds, 3),
     )
@@ -67,7 +86,7 @@ def _test(result: Result, machine: str, case: Case, seconds: float) -> TestCase:
         test.add_property("outcome", printable(case.outcome))
     kind = _KINDS.get(case.status)
     if kind:
-        ended = kind(printable(_headline(case)), case.status.value)
+        ended = kind(printable(headline(case)), case.status.value)
         ended.text = "\n".join(_why(result, case))
         test.append(ended)
     if case.findings:
@@ -88,12 +107,6 @@ def _why(result: Result, case: Case) -> Iterator[str]:
             yield from (printable(f"{label}{part}") for part in text.splitlines())
     if not lost and case.reason:
         yield printable(case.reason)
-
-
-def _headline(case: Case) -> str:
-    held = unexplained(case)
-    more = f" (and {len(held) - 1} more)" if len(held) > 1 else ""
-    return case.reason or (f"{held[0].subject}: {held[0].said}{more}" if held else case.status)
 
 
 def _line(finding: Finding) -> str:

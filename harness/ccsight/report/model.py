@@ -1,5 +1,6 @@
 """What every projection is given: the plan, the judgements and the evidence of one run."""
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from msgspec import structs
 from ccsight.checks.verdict import judged
 from ccsight.errors import EvidenceError
 from ccsight.evidence.boots import Boots
+from ccsight.evidence.bundle import origin, shown
 from ccsight.evidence.cases import Case
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture
@@ -73,7 +75,8 @@ class Result:
 
     @property
     def _resume(self) -> str:
-        return f"ccsight compare --resume {self.folder}"
+        begun_anew = bool(origin(self.folder))  # nothing is written into a bundle
+        return shlex.join(self.plan.argv) if begun_anew else f"ccsight compare --resume {self.folder}"
 
     def _never_ran(self) -> Failure:
         return Failure(
@@ -81,10 +84,10 @@ class Result:
         )
 
     def evidence(self, cell: Cell) -> Path:
-        """Return the file that a cell's verdicts are made of."""
+        """Return the file that a cell's verdicts are made of, as people name it."""
         run = Run(self.folder, self.plan)
         name = "boots.json" if cell.id in self.boots and cell.id not in self.captures else "capture.json"
-        return run.boot_folder(cell, run.boot(cell)) / name
+        return shown(run.boot_folder(cell, run.boot(cell)) / name)
 
     def console(self, cell: Cell) -> Path:
         """Return the console of the boot that counts."""
@@ -102,12 +105,17 @@ class Result:
         failures: dict[str, Failure] = {}
         boots: dict[str, Boots] = {}
         for cell in run.plan.cells:
-            try:
-                capture, failure, row = run.capture(cell), run.failure(cell), run.boots(cell)
-            except EvidenceError as error:
-                capture, failure, row = None, Failure.of(error), None
+            capture, failure, row = evidence_of(run, cell)
             captures |= {cell.id: capture} if capture else {}
             failures |= {cell.id: failure} if failure else {}
             boots |= {cell.id: row} if row else {}
         cases = tuple(judged(planned, captures, failures, boots) for planned in run.plan.cases)
         return cls(run.plan, run.folder, cases, captures, failures, boots)
+
+
+def evidence_of(run: Run, cell: Cell) -> tuple[Capture | None, Failure | None, Boots | None]:
+    """Return all that a run has of a cell; what cannot be read is an ERROR, and the reason why."""
+    try:
+        return run.capture(cell), run.failure(cell), run.boots(cell)
+    except EvidenceError as error:
+        return None, Failure.of(error), None

@@ -2,8 +2,9 @@
 
 import unicodedata
 
-#: Control, format (bidirectional overrides), surrogate, private and unassigned characters.
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+#: Control, format (bidirectional overrides), surrogate, private and unassigned characters, and separators of
+#: lines and paragraphs.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str) -> str:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from ccsight.arm64.registers import in_short
+from ccsight.evidence.bundle import origin
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
 from ccsight.evidence.model import Capture
@@ -282,7 +283,7 @@ def _by_index(name: str) -> tuple[str, int]:
 
 
 def _footer(result: Result) -> Iterator[Block]:
-    counts = Counts.of(result.cases)
+    counts, packed = Counts.of(result.cases), origin(result.folder)
     laws: list[str | Span | tuple[str, Tone]] = ["laws ", (f"{counts.passed} pass", Tone.GOOD)]
     for number, word in ((counts.failed, "fail"), (counts.missing, "missing")):
         laws.append((f"  {number} {word}", Tone.BAD if number else Tone.DIM))
@@ -291,7 +292,7 @@ def _footer(result: Result) -> Iterator[Block]:
         (
             spans(*laws),
             *([spans(f"comparisons {counts.done} done")] if len(result.plan.kernels) > 1 else []),
-            spans(("report ", Tone.DIM), str(result.folder / "report.html")),
-            spans(("details ", Tone.DIM), f"ccsight show {result.folder} -v"),
+            *([] if packed else [spans(("report ", Tone.DIM), str(result.folder / "report.html"))]),
+            spans(("details ", Tone.DIM), f"ccsight show {packed or result.folder} -v"),
         )
     )

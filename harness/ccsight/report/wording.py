@@ -67,6 +67,22 @@ def where(result: Result, case: Case) -> str:
     return f"{' and '.join(machines)}, {' → '.join(kernels)}"
 
 
+def test_name(result: Result, case: Case) -> str:
+    """Return what a case is called where it is one test of a machine: ``CR-001 the guest … [deb:6.12]``."""
+    cells = [result.cell(cell) for cell in case.cells]
+    kernels = " → ".join(dict.fromkeys(cell.kernel for cell in cells))
+    if case.check in CROSSINGS:
+        kernels = f"{cells[0].title} → {cells[1].kernel}"
+    return f"{case.check} {title(case.check)} [{kernels}]"
+
+
+def headline(case: Case) -> str:
+    """Return why a case ended as it did, in short: the reason, or the first of what is held against it."""
+    held = unexplained(case)
+    more = f" (and {len(held) - 1} more)" if len(held) > 1 else ""
+    return case.reason or (f"{held[0].subject}: {held[0].said}{more}" if held else case.status)
+
+
 def in_order(cases: Iterable[Case]) -> list[Case]:
     """Return comparisons in the order in which readers ask for them."""
     order = list(SUBJECTS)

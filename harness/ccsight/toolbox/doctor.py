@@ -94,6 +94,7 @@ _LOOKS: tuple[Callable[[], Need], ...] = (
     _python,
     _program("apt-get", "reads the package archive", "apt"),
     _program("dpkg-deb", "unpacks packages", "dpkg"),
+    _program("ssh-keygen", "signs bundles, and says who did", "openssh-client"),
     _program("setpriv", "ends QEMU when ccsight ends", "util-linux"),
     _program("aarch64-linux-gnu-gcc", "builds the probe and the guests", "gcc-aarch64-linux-gnu"),
     _libc,

@@ -15,7 +15,9 @@ from ccsight.errors import EvidenceError, NoSpace, UsageError
 from ccsight.evidence.bisection import Order, Step
 from ccsight.evidence.boots import Boots
 from ccsight.evidence.cases import Case
+from ccsight.evidence.decision import Decision
 from ccsight.evidence.failure import Failure
+from ccsight.evidence.manifest import Manifest
 from ccsight.evidence.model import Capture
 from ccsight.evidence.plan import Plan, PlannedKernel
 from ccsight.evidence.record import Hex, from_json, to_json
@@ -155,6 +157,8 @@ def test_slugs_do_not_collide(one, other):
         ("boots", Boots),
         ("bisect", Order),
         ("step", Step),
+        ("decision", Decision),
+        ("manifest", Manifest),
     ],
 )
 def test_the_committed_schemas_are_current(name, kind):

@@ -1,6 +1,7 @@
 """Two views, field by field: what differs, in the words of the register's own fields."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ccsight.arm64.caches import Layout
 from ccsight.arm64.registers import REGISTERS, Field, Register, base_name
@@ -31,8 +32,16 @@ def _say(value: int | None, problem: str) -> str:
     return problem if value is None else f"{value:#x}"
 
 
-def _fields(name: str, before: tuple[int, Layout], after: tuple[int, Layout]) -> Iterator[Finding]:
-    """Yield each field that differs; where the layouts differ, fields of the same name are compared."""
+@lru_cache(maxsize=4096)
+def _fields(name: str, before: tuple[int, Layout], after: tuple[int, Layout]) -> tuple[Finding, ...]:
+    """Return each field that differs; where the layouts differ, fields of the same name are compared.
+
+    A fleet has few types of machines, so what one of them shows is asked for over and over.
+    """
+    return tuple(_different(name, before, after))
+
+
+def _different(name: str, before: tuple[int, Layout], after: tuple[int, Layout]) -> Iterator[Finding]:
     old_fields, new_fields = _named_fields(name, before[1]), _named_fields(name, after[1])
     for field in old_fields:
         other = new_fields.get(field)

@@ -163,22 +163,24 @@ def _key(restored: Restored) -> tuple[Cell, str, str]:
 def _moved(source: Capture, destination: Capture, saved: Saved, cpu: int, home: int) -> Moved:
     restored = _restored(source, destination, saved, cpu)
     move = Move(restored, len(saved.ids), restored[Way.LIST].listed)
-    findings = (*_launch(saved), *_losses(restored[Way.ALL]), *_visible(restored[Way.ALL]))
+    losses, visible = tuple(_losses(restored[Way.ALL])), tuple(_visible(restored[Way.ALL]))
     moved_to = None if cpu == home else cpu
-    outcomes = {vmm.name: _outcome(vmm, move) for vmm in VMMS}
+    outcomes = {vmm.name: _outcome(vmm, move, losses, visible) for vmm in VMMS}
+    findings = (*_launch(saved), *losses, *visible)
     return Moved(saved.strategy, moved_to, outcomes, findings, lost(restored[Way.ALL]))
 
 
-def _outcome(vmm: Vmm, move: Move) -> tuple[Outcome, str]:
+def _outcome(
+    vmm: Vmm, move: Move, losses: tuple[Finding, ...], visible: tuple[Finding, ...]
+) -> tuple[Outcome, str]:
     """Return what becomes of the VM with a VMM, and of the first thing that decides it, in words."""
     why = vmm.stops(move)
     if why:
         return Outcome.REFUSED, why
-    restored = move.restored[Way.ALL]
-    losses = dict.fromkeys(finding.subject for finding in _losses(restored))
     if losses:
-        return Outcome.LOSSY, f"{in_short(losses)} did not arrive as the guest had it"
-    seen = dict.fromkeys(finding.subject.partition(".")[0] for finding in _visible(restored))
+        subjects = dict.fromkeys(finding.subject for finding in losses)
+        return Outcome.LOSSY, f"{in_short(subjects)} did not arrive as the guest had it"
+    seen = dict.fromkeys(finding.subject.partition(".")[0] for finding in visible)
     if seen:
         return Outcome.VISIBLE, f"the guest reads another {in_short(seen)} than it remembers"
     return Outcome.TRANSPARENT, ""

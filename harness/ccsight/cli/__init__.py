@@ -25,6 +25,7 @@ VERBS = {
     "migrate": "Save VMs on one kernel, restore them on another, both ways.",
     "bisect": "Find the commit that changed what a guest sees, and prove it.",
     "profile": "Say which values a VMM sets so that guests can be rolled back.",
+    "gate": "Say ADVANCE, HOLD or REVERT of a roll-out, by a policy.",
     "show": "Show a run again, from its folder.",
     "diff": "Compare two captures, offline.",
     "decode": "Take a register value apart.",

@@ -166,6 +166,14 @@ def test_cr014_names_the_vcpu_whose_list_differs():
     assert {finding.where for finding in case.findings} == {"vCPU 1"}
 
 
+@pytest.mark.parametrize(("lost", "subject"), [(1, "1 register lost"), (2, "2 registers lost")])
+def test_cr014_counts_the_registers_in_words(lost, subject):
+    real = capture("neoverse-v1", "6.1")
+    fewer = tuple(msgspec.structs.replace(each, ids=each.ids[:-lost]) for each in real.register_lists)
+    (finding,) = verdict("CR-014", real, msgspec.structs.replace(real, register_lists=fewer)).findings
+    assert finding.subject == subject
+
+
 @pytest.mark.parametrize("check", OF_VIEWS)
 def test_laws_miss_without_any_view(check):
     nothing = msgspec.structs.replace(capture("neoverse-n1", "6.1"), views=())

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from ccsight.campaign.search import rounds
 from ccsight.evidence.bisection import Step
 
+#: Seconds below which nothing can have been built.
+_FROM_STORE = 2.0
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -39,10 +42,6 @@ def pace(steps: Iterable[Step], *, built_here: bool) -> Pace | None:
         statistics.median_low([step.build + step.seconds for step in alone]),
         statistics.median_low([step.cpu for step in built]),
     )
-
-
-#: Seconds below which nothing can have been built.
-_FROM_STORE = 2.0
 
 
 def width(suspects: int, most: int, cpus: int, known: Pace | None) -> int:

@@ -59,7 +59,7 @@ class Discretion:
         if not self.rules:
             return said
         for pattern, instead in self.names:
-            said = pattern.sub(lambda _, word=instead: word, said)  # type: ignore[misc]
+            said = pattern.sub(instead.replace("\\", r"\\"), said)
         for pattern, instead in self.rules:
             said = pattern.sub(instead, said)
         return _IN_TEXT.sub(lambda found: file_name(found[0]), said)

@@ -1,27 +1,32 @@
 """``ccsight show``: show a run again; what an option makes another job has a module of its own."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from ccsight.cli.options import json_option, out_option, told, verbose_option
-from ccsight.cli.show_bundle import bundle_options, pack_or_prove
+from ccsight.cli.show_bundle import bundle_options, show_packed, show_proved
 from ccsight.cli.show_history import history_options, show_history
-from ccsight.cli.show_prune import prune_options, prune_runs
-from ccsight.cli.show_texts import show_ktap, show_mail, text_options
+from ccsight.cli.show_prune import prune_options, show_pruned
+from ccsight.cli.show_texts import show_kcidb, show_ktap, show_mail, text_options
 from ccsight.errors import UsageError
 
-#: The options that are a job of their own, and what goes with each; with none of them, a run is shown.
-_JOBS = {
-    "where": ("run", "as_json", "verbose"),
-    "mail": ("run", "names"),
-    "ktap": ("run",),
-    "history": ("machines", "as_json"),
-    "prune": ("days", "keep", "dry_run", "as_json"),
-    "bundle": ("run", "sign", "policy", "as_json"),
-    "verify": ("run", "signers", "as_json"),
-}
-_ALWAYS = ("run", "as_json", "verbose")
+
+@dataclass(frozen=True)
+class _Job:
+    """What is done for an option: ``do`` takes the folder of runs, the option's value where it has one, and
+    the values of the parameters that go ``with_it``; no others may be given.
+    """
+
+    do: Callable[..., int]
+    with_it: tuple[str, ...]
+
+    def done(self, given: Mapping[str, object], option: str = "") -> int:
+        """Do it, with what was given. Returns the exit status."""
+        own = () if given.get(option) in (None, True) else (option,)
+        return self.do(given["results"], **{name: given[name] for name in (*own, *self.with_it)})
 
 
 @click.command()
@@ -39,32 +44,12 @@ _ALWAYS = ("run", "as_json", "verbose")
 @json_option
 @verbose_option
 @click.pass_context
-def show(
-    context: click.Context,
-    run: str,
-    where: str | None,
-    mail: bool,
-    names: bool,
-    ktap: bool,
-    history: str | None,
-    machines: tuple[str, ...],
-    prune: bool,
-    days: float | None,
-    keep: int | None,
-    dry_run: bool,
-    bundle: Path | None,
-    sign: Path | None,
-    policy: Path | None,
-    verify: bool,
-    signers: Path | None,
-    results: Path,
-    as_json: bool,
-    verbose: bool,
-) -> int:
+def show(context: click.Context, /, **given: object) -> int:
     """Show a RUN again: its id, its folder, a bundle of it, or "latest" (the default).
 
     Nothing is booted. The evidence is judged anew; a planned case without evidence reads MISS, so an
-    interrupted run says what it is. Exits as the run itself did, also with --mail and --ktap.
+    interrupted run says what it is. Exits as the run itself did, also with --mail,
+    --ktap and --kcidb.
 
     With --where each kernel on each machine first answers yes, no, or that it was not observed, and what
     was seen. Exits 0 where all say yes, 1 where any says no, 3 where it was not observed.
@@ -90,32 +75,20 @@ def show(
       ccsight show --bundle run.zip --sign ~/.ssh/id_ed25519
       ccsight show run.zip --verify --signers allowed_signers
     """
-    _refuse_strangers(context)
-    if where is not None:
-        return _answer(results, run, where, as_json=as_json, verbose=verbose)
-    if mail:
-        return show_mail(results, run, names=names)
-    if ktap:
-        return show_ktap(results, run)
-    if history is not None:
-        return show_history(results, history, machines, as_json=as_json)
-    if prune:
-        return prune_runs(results, keep, days, dry_run=dry_run, as_json=as_json)
-    if verify or bundle is not None:
-        how = {"bundle": bundle, "sign": sign, "policy": policy, "signers": signers}
-        return pack_or_prove(results, run, **how, as_json=as_json)
-    return _again(results, run, as_json=as_json, verbose=verbose)
+    jobs = [option for option in _JOBS if told(context, [option])]
+    option = jobs[0] if jobs else ""
+    job = _JOBS.get(option, _AGAIN)
+    _refuse_strangers(context, option, job)
+    return job.done(given, option)
 
 
-def _refuse_strangers(context: click.Context) -> None:
+def _refuse_strangers(context: click.Context, option: str, job: _Job) -> None:
     """Refuse two jobs at once, and options that would be ignored because their job was not asked for."""
-    jobs = [job for job in _JOBS if told(context, [job])]
-    with_it = _JOBS[jobs[0]] if jobs else _ALWAYS
-    params = {str(param.name) for param in context.command.params} - {"results", *jobs[:1], *with_it}
+    params = {str(param.name) for param in context.command.params} - {"results", option, *job.with_it}
     if others := told(context, params):
-        job = told(context, jobs[:1]) or ["showing a run"]
+        what = told(context, [option]) or ["showing a run"]
         raise UsageError(
-            f"{' and '.join(others)} {'do' if others[1:] else 'does'} not go with {job[0]}",
+            f"{' and '.join(others)} {'do' if others[1:] else 'does'} not go with {what[0]}",
             next_step="ccsight show --help",
         )
 
@@ -128,14 +101,14 @@ def _again(results: Path, run: str, *, as_json: bool, verbose: bool) -> int:
     return present(Result.of(find_run(results, run)), as_json=as_json, verbose=verbose)
 
 
-def _answer(results: Path, run: str, text: str, *, as_json: bool, verbose: bool) -> int:
+def _answer(results: Path, where: str, run: str, *, as_json: bool, verbose: bool) -> int:
     from ccsight.checks.predicates import parse
     from ccsight.evidence.run import find_run, read_capture
     from ccsight.report import console
     from ccsight.report.model import Result
     from ccsight.report.where import answered, document, exit_code, render
 
-    predicate = parse(text)
+    predicate = parse(where)
     files = {name: read_capture(Path(name)) for name in predicate.files}
     result = Result.of(find_run(results, run))
     answers = answered(result, predicate, files)
@@ -144,3 +117,17 @@ def _answer(results: Path, run: str, text: str, *, as_json: bool, verbose: bool)
     else:
         console.output().print(render(result, predicate, answers, verbose=verbose))
     return exit_code(answers)
+
+
+_AGAIN = _Job(_again, ("run", "as_json", "verbose"))
+#: By the option that asks for it; with none of them, a run is shown.
+_JOBS = {
+    "where": _Job(_answer, ("run", "as_json", "verbose")),
+    "mail": _Job(show_mail, ("run", "names")),
+    "ktap": _Job(show_ktap, ("run",)),
+    "kcidb": _Job(show_kcidb, ("run", "names", "origin")),
+    "history": _Job(show_history, ("machines", "as_json")),
+    "prune": _Job(show_pruned, ("days", "keep", "dry_run", "as_json")),
+    "bundle": _Job(show_packed, ("run", "sign", "policy", "as_json")),
+    "verify": _Job(show_proved, ("run", "signers", "as_json")),
+}

@@ -1,10 +1,14 @@
 """``ccsight show --bundle`` and ``--verify``: a run in one file that travels."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ccsight.cli.options import T
+
+if TYPE_CHECKING:
+    from ccsight.report.bundle import Proved
 
 _FILE = click.Path(path_type=Path)
 
@@ -30,29 +34,27 @@ def bundle_options(function: T) -> T:
     return function
 
 
-def pack_or_prove(
-    results: Path,
-    run: str,
-    *,
-    bundle: Path | None,
-    sign: Path | None,
-    policy: Path | None,
-    signers: Path | None,
-    as_json: bool,
+def show_packed(
+    results: Path, bundle: Path, run: str, *, sign: Path | None, policy: Path | None, as_json: bool
 ) -> int:
-    """Pack a run into a bundle, or prove the bundle that it is where none is named, and say what came of it.
-
-    Returns 0: how the run itself ended is another question, and what is not proved is an error.
-    """
-    from ccsight.campaign.bundling import pack, verify
+    """Pack a run into a bundle, and say what is in it. Returns 0: how the run ended is told elsewhere."""
+    from ccsight.campaign.bundling import pack
     from ccsight.evidence.run import find_run
+
+    return _said(pack(find_run(results, run), bundle, key=sign, policy=policy), as_json=as_json)
+
+
+def show_proved(results: Path, run: str, *, signers: Path | None, as_json: bool) -> int:
+    """Prove that a bundle is as it was packed, and say what is in it. Returns 0: what is not is an error."""
+    from ccsight.campaign.bundling import verify
+
+    return _said(verify(Path(run), signers), as_json=as_json)
+
+
+def _said(proved: "Proved", *, as_json: bool) -> int:
     from ccsight.report import bundle as page
     from ccsight.report import console
 
-    if bundle is None:
-        proved = verify(Path(run), signers)
-    else:
-        proved = pack(find_run(results, run), bundle, key=sign, policy=policy)
     if as_json:
         console.write_bytes(page.document(proved))
     else:

@@ -16,15 +16,15 @@ def history_options(function: T) -> T:
     return asked(on(function))
 
 
-def show_history(results: Path, check: str, machines: tuple[str, ...], *, as_json: bool) -> int:
+def show_history(results: Path, history: str, machines: tuple[str, ...], *, as_json: bool) -> int:
     """Print the history of a check. Returns the exit status that its newest verdicts stand for."""
     from ccsight.report import console
-    from ccsight.report.history import document, ended, history
+    from ccsight.report import history as courses
     from ccsight.report.history_page import render
 
-    found = history(results, check, machines)
+    found = courses.history(results, history, machines)
     if as_json:
-        console.write_bytes(document(found))
+        console.write_bytes(courses.document(found))
     else:
         console.output().print(render(found))
-    return ended(found)
+    return courses.ended(found)

@@ -33,7 +33,7 @@ def prune_options(function: T) -> T:
     return function
 
 
-def prune_runs(results: Path, keep: int | None, days: float | None, *, dry_run: bool, as_json: bool) -> int:
+def show_pruned(results: Path, keep: int | None, days: float | None, *, dry_run: bool, as_json: bool) -> int:
     """Remove old runs and say which. Returns the exit status."""
     from ccsight.evidence.old_runs import Limits, old_runs, remove, remove_remains
     from ccsight.report import console, pruned

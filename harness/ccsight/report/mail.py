@@ -9,6 +9,7 @@ from ccsight.report.discretion import Discretion
 from ccsight.report.folding import command, folded, plain
 from ccsight.report.migrations import ACROSS, ROLL_BACK, UPGRADE
 from ccsight.report.model import Result
+from ccsight.report.remedies import advice
 from ccsight.report.wording import (
     SUBJECTS,
     Counts,
@@ -182,6 +183,16 @@ def _comparisons(result: Result, machine: str) -> Iterator[_Line]:
         for case in in_order(cases):
             subject = SUBJECTS.get(case.check, case.check)
             yield from _rows(f"{subject:<{_SUBJECT}}{case.outcome}", meaning(case))
+        yield ""
+    yield from _remedies(result, machine)
+
+
+def _remedies(result: Result, machine: str) -> Iterator[_Line]:
+    """Yield what was measured to mend a roll-back that is refused; the command is one to paste."""
+    for each in advice(result, machine):
+        yield f"What of the way back ({each.source} -> {each.destination}) can be mended:"
+        yield from ([f"  {each.command}"] if each.command else [])
+        yield f"  {each.said}"
         yield ""
 
 

@@ -73,6 +73,8 @@ def test_name(result: Result, case: Case) -> str:
     kernels = " → ".join(dict.fromkeys(cell.kernel for cell in cells))
     if case.check in CROSSINGS:
         kernels = f"{cells[0].title} → {cells[1].kernel}"
+    elif cells[0].machine != cells[-1].machine:
+        kernels += f", as on {cells[0].machine}"
     return f"{case.check} {title(case.check)} [{kernels}]"
 
 

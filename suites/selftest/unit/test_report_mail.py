@@ -104,6 +104,13 @@ def test_a_failing_law_comes_with_its_evidence():
     assert not any(line.startswith("FAIL") for line in said(good()).splitlines())
 
 
+def test_what_mends_a_way_back_comes_with_the_command():
+    text = mail.text(good(), Discretion())
+    assert "What of the way back (deb:6.12 -> deb:6.1) can be mended:" in text
+    assert "\n  ccsight profile capture deb:6.1 --on emulated:cortex-a57\n" in text
+    assert "can be mended" not in mail.text(alone(), Discretion())
+
+
 def test_the_registers_of_a_table_are_not_taken_for_the_cpus():
     assert "its CPUs' cache registers are those of a table (published)" in flat(said(unlike()))
 

@@ -14,12 +14,14 @@ class CcsightError(Exception):
 
     status = Status.MISS
     exit_code = ExitCode.NOT_OBSERVED
+    #: The next step after errors of this class, where whoever raises one knows no better.
+    advice = ""
 
     def __init__(self, fact: str, *, evidence: str = "", next_step: str = "") -> None:
         super().__init__(fact)
         self.fact = fact
         self.evidence = evidence
-        self.next_step = next_step
+        self.next_step = next_step or self.advice
 
     def __reduce__(self) -> "tuple[object, ...]":
         """Survive the way from a worker process back to the controller."""
@@ -61,6 +63,8 @@ class InfraError(CcsightError):
 class DeadlineExceeded(InfraError):
     """A wait ended by its clock."""
 
+    advice = "on a loaded system all takes longer: try again; --resume repeats nothing that is done"
+
 
 class NoSpace(InfraError):
     """A disk is full."""
@@ -68,6 +72,8 @@ class NoSpace(InfraError):
 
 class ArchiveError(InfraError):
     """The package archive cannot be reached, or what it sent is not what it signed."""
+
+    advice = "archives change: try again, or name another version (ccsight kernels --refresh)"
 
 
 class ToolMissing(InfraError):
@@ -77,13 +83,23 @@ class ToolMissing(InfraError):
 class BootError(InfraError):
     """A machine did not come up with the kernel that it was given."""
 
+    advice = "the end of its console says how far it came: consoles/ in the run's folder"
+
 
 class WrongKernel(BootError):
     """A machine came up, but not with the kernel that was asked for."""
 
 
+class HostRefused(InfraError):
+    """A machine that is up does not do what it was asked to: with a file, or a command."""
+
+    advice = "see there by hand: whether its disk is full, and who may do that"
+
+
 class HostLost(InfraError):
     """A machine that was up does not answer any more."""
+
+    advice = "the end of its console says why, where there is one; --resume asks it again"
 
 
 class NoKvm(InfraError):
@@ -94,6 +110,7 @@ class ProbeError(CcsightError):
     """Our own code on the machine failed, or its stream is malformed: ERROR, never a verdict."""
 
     status = Status.ERROR
+    advice = "what it sent is in this boot's folder, as it came; where it stays so, report it, with that"
 
 
 class EvidenceError(CcsightError):
@@ -101,6 +118,7 @@ class EvidenceError(CcsightError):
 
     status = Status.ERROR
     exit_code = ExitCode.USAGE
+    advice = "it was altered, or another program wrote it: nothing of it is used, and nothing was changed"
 
 
 class Interrupted(CcsightError):

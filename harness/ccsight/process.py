@@ -17,14 +17,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ccsight.deadline import Deadline
 from ccsight.errors import DeadlineExceeded, InfraError, ToolMissing
 
-#: For ``spawn(stdout=PIPE)``, and the type of what it returns: nobody else needs subprocess.
+#: For :class:`Streams`, and the type of what ``spawn`` returns: nobody else needs subprocess.
 PIPE = subprocess.PIPE
 Child = subprocess.Popen[bytes]
+#: What a program has of the environment besides ours; None takes a variable of ours from it.
+Environment = Mapping[str, str | None]
+TimedOut = subprocess.TimeoutExpired
 
 #: prctl(2): a signal for this process when its parent is gone.
 _PR_SET_PDEATHSIG = 1
@@ -39,6 +42,19 @@ class ProcessFailed(InfraError):
 
 class OutputTooLong(InfraError):
     """A program said more than its caller allows."""
+
+    advice = "nothing that ccsight asks for says so much: see by hand what it is"
+
+
+class Streams(NamedTuple):
+    """Where a program's streams go: a descriptor, ``PIPE``, or nowhere."""
+
+    stdin: int = subprocess.DEVNULL
+    stdout: int = subprocess.DEVNULL
+    stderr: int = subprocess.DEVNULL
+
+
+NOWHERE = Streams()
 
 
 @dataclass(frozen=True)
@@ -58,11 +74,10 @@ class Completed:
 
 def spawn(
     argv: Sequence[str],
+    streams: Streams = NOWHERE,
     *,
-    stdout: int = subprocess.DEVNULL,
-    stderr: int = subprocess.DEVNULL,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Child:
     """Start a program in a process group of its own; the caller ends it with :func:`end`."""
@@ -70,11 +85,11 @@ def spawn(
         raise ToolMissing(f"{argv[0]} is not on this system", next_step="ccsight doctor")
     return subprocess.Popen(
         [*_DIE_WITH_PARENT, str(os.getpid()), *argv],
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
+        stdin=streams.stdin,
+        stdout=streams.stdout,
+        stderr=streams.stderr,
         cwd=cwd,
-        env=dict(os.environ) | dict(env or {}),
+        env={name: value for name, value in (os.environ | dict(env or {})).items() if value is not None},
         pass_fds=pass_fds,
         start_new_session=True,
     )
@@ -92,7 +107,7 @@ def run(
     deadline: Deadline,
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
     expect: Sequence[int] | None = (0,),
     limit: int = 64 << 20,
 ) -> Completed:
@@ -102,7 +117,7 @@ def run(
     stream, in bytes. Raises ProcessFailed, OutputTooLong, DeadlineExceeded or ToolMissing; the
     message carries the command ready to paste and the last lines it printed.
     """
-    child = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=env)
+    child = spawn(argv, Streams(stdout=PIPE, stderr=PIPE), cwd=cwd, env=env)
     try:
         stdout, stderr = _drain(child, argv, deadline, limit)
         returncode = _wait(child, argv, deadline)
@@ -134,7 +149,7 @@ def follow(
 
     Returns its exit status. Raises DeadlineExceeded or ToolMissing; the log keeps what was said.
     """
-    child = spawn(argv, stdout=PIPE, stderr=subprocess.STDOUT, cwd=cwd, env=env)
+    child = spawn(argv, Streams(stdout=PIPE, stderr=subprocess.STDOUT), cwd=cwd, env=env)
     assert child.stdout is not None  # noqa: S101 - it was asked for as a pipe
     rest = b""
     try:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 _MOST = 30
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return ``"did you mean 'x'?"``, or "" when no known word is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+def meant(word: str, known: Iterable[str], alike: float = 0.5) -> str:
+    """Return ``"did you mean 'x'?"``, or "" when no known word is near: ``alike`` from 0 to 1."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=alike)
     return f"did you mean {close[0]!r}?" if close else ""
 
 

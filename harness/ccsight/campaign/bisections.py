@@ -90,10 +90,18 @@ def _checked(request: Request) -> Commits | Row | Series:
         registry.machine(machine, request.table)
     for file in predicate.files:
         if not Path(file).exists():
-            raise UsageError(f"there is no capture {file}", evidence=request.predicate)
+            raise UsageError(
+                f"there is no capture {file}",
+                evidence=request.predicate,
+                next_step="name a capture.json of a run: results/RUN/captures/…",
+            )
     found = suspects.between(request.good, request.bad, request.paths, console.narrate)
     if not found.left([found.first], found.last):
-        raise UsageError("no commit between the ends touches these paths", evidence=" ".join(request.paths))
+        raise UsageError(
+            "no commit between the ends touches these paths",
+            evidence=" ".join(request.paths),
+            next_step="leave the paths out, or see: git log GOOD..BAD -- PATH",
+        )
     return found
 
 

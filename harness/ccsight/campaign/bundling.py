@@ -34,7 +34,11 @@ def _policy(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read", evidence=reason(error)) from error
+        raise UsageError(
+            f"{path} cannot be read",
+            evidence=reason(error),
+            next_step="--policy takes a file that gate takes: ccsight gate --example",
+        ) from error
 
 
 def verify(file: Path, signers: Path | None = None) -> Proved:

@@ -95,6 +95,7 @@ def _replace(run: Run, start: Start, capture: Capture) -> None:
         raise InfraError(
             f"boot {start.boot} observed less than the one before it, whose capture stays",
             evidence="; ".join(f"{name}: {failure.fact}" for name, failure in capture.failures.items()),
+            next_step="nothing is lost: --resume boots it again",
         )
     start.keep("capture.json", to_json(capture))
 

@@ -74,10 +74,14 @@ def polarity(predicate: str, good: Sequence[Look], bad: Sequence[Look]) -> bool:
 def _unanswered(end: str, machine: str, answers: Sequence[Look]) -> InfraError:
     lost = next((look for look in answers if look.truth is None), None)
     if lost is None:
-        return InfraError(f"the {end} end is undecided on {machine}: as many boots say yes as no")
+        return InfraError(
+            f"the {end} end is undecided on {machine}: as many boots say yes as no",
+            next_step="ask more often: --repeat with an odd number",
+        )
     return InfraError(
         f"the {end} end was not observed on {machine}: {lost.why or 'nobody says why'}",
         evidence=f"steps/{lost.run}",
+        next_step="when that is mended, --resume asks it again",
     )
 
 

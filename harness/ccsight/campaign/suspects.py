@@ -146,7 +146,11 @@ def between(good: str, bad: str, paths: tuple[str, ...], report: Report) -> Comm
     if kinds == {"git"}:
         return _commits(first, last, paths, report)
     if paths:
-        raise UsageError(f"paths are for commits, and {good} is a package", evidence=" ".join(paths))
+        raise UsageError(
+            f"paths are for commits, and {good} is a package",
+            evidence=" ".join(paths),
+            next_step="leave them out, or name two commits: git:PATH,ref=REF",
+        )
     return _versions(first, last, report)
 
 
@@ -213,7 +217,10 @@ def _prove_order(history: History, commits: tuple[str, str], ends: tuple[Spec, S
     first, last = commits
     good, bad = (history.commit(each, deadline).cited for each in commits)
     if first == last:
-        raise UsageError(f"both ends are one commit: {good}")
+        raise UsageError(
+            f"both ends are one commit: {good}",
+            next_step="name an older one that was good, or a newer one that is bad",
+        )
     if history.is_ancestor(first, last, deadline):
         return
     if history.is_ancestor(last, first, deadline):
@@ -242,7 +249,10 @@ def _versions(good: Spec, bad: Spec, report: Report) -> Row:
     every, first, last = versions.ordered(good, bad, Deadline(GIT_SECONDS), report)
     start, end = every.index(first), every.index(last)
     if start == end:
-        raise UsageError(f"both ends are one version: {first}")
+        raise UsageError(
+            f"both ends are one version: {first}",
+            next_step="see which others there are: ccsight kernels",
+        )
     if start > end:
         raise _swapped(first, last, (good, bad))
     return Row(every[start : end + 1])
@@ -262,5 +272,9 @@ def named(suspects: Commits | Row | Series, text: str) -> str:
         )["commit"]
     known = suspects.left([suspects.first], suspects.last)
     if text not in known:
-        raise UsageError(f"{text} is none of the suspects", evidence=nearest(text, known))
+        raise UsageError(
+            f"{text} is none of the suspects",
+            evidence=nearest(text, known),
+            next_step="--dry-run lists them",
+        )
     return text

@@ -62,7 +62,11 @@ def require_vmms(names: Sequence[str]) -> None:
     known = [vmm.name for vmm in VMMS]
     for name in names:
         if name not in known:
-            raise UsageError(f"nothing is known of the VMM {name!r}", evidence=nearest(name, known))
+            raise UsageError(
+                f"nothing is known of the VMM {name!r}",
+                evidence=nearest(name, known),
+                next_step=f"known are {', '.join(known)}",
+            )
 
 
 def _move(planned: PlannedCase, state: Moved, vmms: Sequence[str]) -> Case:

@@ -167,7 +167,11 @@ def named(check: str) -> Law | Agreement | Trial | Comparison:
     found = laws.get(check) or agreements.get(check) or TRIALS.get(check) or comparisons.get(check)
     if found is None:
         known = [*laws, *agreements, *TRIALS, *comparisons]
-        raise UsageError(f"there is no check {check!r}", evidence=nearest(check, known))
+        raise UsageError(
+            f"there is no check {check!r}",
+            evidence=nearest(check, known),
+            next_step="ccsight explain CR-001 says what one judges; README has a table of all",
+        )
     return found
 
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from ccsight.cli.orders import Order, on_machine, on_machines, takes_order
 from ccsight.cli.profile_common import common
-from ccsight.cli.profile_shared import FILE, LAST, core_option, file_option, read, write
+from ccsight.cli.profile_options import FILE, LAST, core_option, file_option, read, write
 from ccsight.cli.profile_values import export, guess
 from ccsight.evidence.plan import MOVES, VALUES
 from ccsight.evidence.record import Hex

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ccsight.cli.orders import Order, on_machines, takes_order
-from ccsight.cli.profile_shared import LAST, file_option, read, write
+from ccsight.cli.profile_options import LAST, file_option, read, write
 from ccsight.errors import UsageError
 from ccsight.evidence.plan import MOVES
 
 if TYPE_CHECKING:
     from ccsight.campaign.compare import Request
-    from ccsight.campaign.shared_values import Member
+    from ccsight.campaign.profile_common import Member
     from ccsight.evidence.profile import Shown
     from ccsight.machines.silicon import Table
 
@@ -56,11 +56,11 @@ def common(
     seen of the caches; what else is refused between unlike cores, as MIDR_EL1 is, is told apart.
     """
     from ccsight.campaign import compare as job
-    from ccsight.campaign import profiles, shared_values
+    from ccsight.campaign import profile_common, profiles
     from ccsight.kvm import exports, fleet
     from ccsight.machines.silicon import load
     from ccsight.report import console
-    from ccsight.report import shared_values as report
+    from ccsight.report import profile_common as report
 
     found = [_member(word, load(order.silicon)) for word in members]
     hosts = [host for member in found for host in member.hosts]
@@ -78,13 +78,13 @@ def common(
     if said and not order.as_json:
         console.output().print(report.page(answer, taken))
     run = profiles.boot(order.results, request, order.workers) if request else None
-    cases = shared_values.prove(run, answer.shown) if run else ()
+    cases = profile_common.prove(run, answer.shown) if run else ()
     if said and order.as_json:
         console.write_bytes(report.document(answer, taken, cases))
     elif run:
         console.output().print(report.proof_page(cases, run.plan.cells))
     if run:
-        shared_values.require_known(run, found)
+        profile_common.require_known(run, found)
     return report.code(taken, cases)
 
 
@@ -92,19 +92,19 @@ def _request(
     found: "list[Member]", words: tuple[str, ...], shown: "Shown", kernels: tuple[str, ...], order: Order
 ) -> "Request":
     """Return what a proof boots: each kernel that was asked for, on each machine of the fleet."""
-    from ccsight.campaign import shared_values
+    from ccsight.campaign import profile_common
 
     if not kernels:
         raise UsageError("a proof needs a kernel", next_step="add --kernel KERNEL")
     named = (word for kernel in kernels for word in ("--kernel", kernel))
     request = order.request(kernels, "profile", "common", *words, *named)
-    machines = shared_values.machines_of(found, order.machines, request.table)
-    return replace(request, machines=machines, depth=shared_values.depth(shown, machines))
+    machines = profile_common.machines_of(found, order.machines, request.table)
+    return replace(request, machines=machines, depth=profile_common.depth(shown, machines))
 
 
 def _member(word: str, table: "Table") -> "Member":
+    from ccsight.campaign.profile_common import Member
     from ccsight.campaign.profiles import hosts_of_profile, hosts_of_silicon
-    from ccsight.campaign.shared_values import Member
 
     if ":" in word and not Path(word).exists():
         return Member(hosts_of_silicon(word, table), word)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ccsight.cli.orders import Order, on_machines, takes_order
-from ccsight.cli.profile_shared import (
+from ccsight.cli.profile_options import (
     FILE,
     LAST,
     core_option,

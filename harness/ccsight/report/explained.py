@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ccsight.arm64 import kvm_ids
 from ccsight.arm64.kvm_id_parts import Parts, parts
 from ccsight.arm64.registers import REGISTERS, base_name
-from ccsight.arm64.suggest import nearest
+from ccsight.arm64.suggest import meant, nearest
 from ccsight.checks import (
     AGREEMENTS,
     COMPARISONS,
@@ -35,6 +35,9 @@ _NUMBER = re.compile(r"\b(0x[0-9a-f]+|6[0-9a-f]{15}|69[0-9]{17})\b", re.IGNORECA
 #: QEMU prints a system register by its encoding.
 _ENCODING = re.compile(r"op0:(\d) op1:(\d) crn:(\d+) crm:(\d+) op2:(\d)", re.IGNORECASE)
 _WORDS = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[\d+\])?")
+#: How alike names are when one letter is wrong: ZCR_EL1 is not CTR_EL1.
+_MISSPELT = 0.85
+_LIKE_A_REGISTER = re.compile(r"[A-Z][A-Z0-9_]*_EL[0-3]")
 #: What strerror() says for the errnos of the table.
 _SPOKEN = {
     "Invalid argument": "EINVAL",
@@ -82,6 +85,8 @@ def explain(text: str) -> tuple[Explanation, ...]:
         return (_predicate(),)
     ids = dict.fromkeys(_ids(text))
     registers = dict.fromkeys([*map(kvm_ids.name, ids), *_registers(text)])
+    if not registers:
+        _refuse_misspelt(text)
     found = [_message(row) for row in messages(text)]
     errnos = _errnos(text)
     for errno in errnos:
@@ -113,6 +118,18 @@ def _registers(text: str) -> Iterator[str]:
             yield word
         elif word in REGISTERS:  # CCSIDR_EL1 without a selector
             yield next(name for name in known if base_name(name) == word)
+
+
+def _refuse_misspelt(text: str) -> None:
+    """Refuse a register that is called as one of ours nearly is: what holds for any would be no answer."""
+    known = dict.fromkeys(map(base_name, kvm_ids.known()))
+    for word in _WORDS.findall(text.upper()):
+        if _LIKE_A_REGISTER.fullmatch(word) and (near := meant(word, known, _MISSPELT)):
+            raise UsageError(
+                f"{word} is no register that ccsight knows",
+                evidence=near,
+                next_step="write it as the Arm ARM does, or give its id: 0x603000000013…",
+            )
 
 
 def _errnos(text: str) -> list[str]:

@@ -46,7 +46,9 @@ def document(result: Result) -> bytes:
             seconds = sum(untimed.pop(cell, 0.0) for cell in case.cells)
             suite.append(_test(result, machine, case, seconds))
             if case.outcome:
-                suite.add_property(f"outcome of {printable(test_name(result, case))}", printable(case.outcome))
+                suite.add_property(
+                    f"outcome of {printable(test_name(result, case))}", printable(case.outcome)
+                )
         suite.update_statistics()
         report.append(suite)
     report.update_statistics()

@@ -40,7 +40,7 @@ def _date(uri: str, partial: Path, config: Path, deadline: Deadline) -> float | 
     debug = ["-o", "Debug::Acquire::http=true", "-o", "Debug::Acquire::https=true"]
     child = process.spawn(
         [APT_HELPER, *debug, "download-file", uri, str(scratch)],
-        stderr=process.PIPE,
+        process.Streams(stderr=process.PIPE),
         env={"APT_CONFIG": str(config), "LC_ALL": "C"},
     )
     try:

@@ -76,7 +76,7 @@ def _scan(path: Path, names: str, deadline: Deadline, read: Callable[[Deb822], T
     The list may be compressed in any way that apt knows.
     """
     wanted = re.compile(rf"(?m)^Package: (?:{names})$".encode())
-    child = process.spawn([APT_HELPER, "cat-file", str(path)], stdout=process.PIPE)
+    child = process.spawn([APT_HELPER, "cat-file", str(path)], process.Streams(stdout=process.PIPE))
     try:
         rest = b""
         while chunk := child.stdout.read(_CHUNK) if child.stdout else b"":

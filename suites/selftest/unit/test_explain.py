@@ -154,3 +154,11 @@ def test_the_verb(capsys):
     assert said["explanations"][0]["next_step"] == advice("CR-003")
     assert run(["explain", "nothing of the kind"]) == 2
     assert run(["explain"]) == 2
+
+
+def test_a_misspelt_register_is_not_any_register():
+    with pytest.raises(UsageError, match="CLYDR_EL1 is no register") as caught:
+        explain("SET CLYDR_EL1 EINVAL")
+    assert "CLIDR_EL1" in caught.value.evidence
+    assert titles("SET ZCR_EL1 EINVAL")  # like none that is known: what holds for any
+    assert titles("CLIDR_EL1 CLYDR_EL1 EINVAL")

@@ -10,11 +10,11 @@ from test_profile_proof import ALL_WELL, saved
 from test_profile_verb import _Empty
 
 from ccsight.arm64.kvm_ids import known
-from ccsight.campaign import shared_values
+from ccsight.campaign import profile_common
+from ccsight.campaign.profile_common import Member, machines_of
 from ccsight.campaign.profiles import hosts_of_profile, hosts_of_silicon
-from ccsight.campaign.shared_values import Member, machines_of
 from ccsight.checks.migration import Moved
-from ccsight.checks.shared_values import LAUNCH, MOVE, NOT_CACHES, crossed
+from ccsight.checks.profile_common import LAUNCH, MOVE, NOT_CACHES, crossed
 from ccsight.cli import run
 from ccsight.errors import UsageError
 from ccsight.evidence.cases import Finding
@@ -26,7 +26,7 @@ from ccsight.kvm.fleet import common
 from ccsight.kvm.vmms import VMMS
 from ccsight.machines.silicon import shipped
 from ccsight.report import console
-from ccsight.report import shared_values as report
+from ccsight.report import profile_common as report
 from ccsight.status import ExitCode, Status
 
 IDS = known()
@@ -102,8 +102,8 @@ def test_each_cell_is_asked_and_each_way_between_them(monkeypatch, capsys):
     ]
     seen = [replace(capture("neoverse-n1", "6.12"), cell=cell, saved=(state,)) for cell in cells]
     seen[2] = replace(seen[2], views=(), saved=())
-    monkeypatch.setattr(shared_values, "moves", lambda *captures: (moved(left("MIDR_EL1")),))
-    cases = shared_values.prove(_run(*seen), shown)
+    monkeypatch.setattr(profile_common, "moves", lambda *captures: (moved(left("MIDR_EL1")),))
+    cases = profile_common.prove(_run(*seen), shown)
     assert [case.check for case in cases] == [LAUNCH] * 3 + [MOVE] * 6
     assert [case.status for case in cases[:3]] == ["PASS", "PASS", "MISS"]
     missing = [case for case in cases[3:] if cells[2].id in case.cells]
@@ -141,9 +141,9 @@ def test_a_machine_that_turns_out_to_be_of_no_profile_is_refused():
     v1 = Member((), "emulated:neoverse-v1", recorded("neoverse-v1"))
     row = Member((), "emulated:neoverse-v1")
     for members in ([n1, v1], [n1, row]):
-        shared_values.require_known(_run(*seen), members)
+        profile_common.require_known(_run(*seen), members)
     with pytest.raises(UsageError, match="another core"):
-        shared_values.require_known(_run(*seen), [n1])
+        profile_common.require_known(_run(*seen), [n1])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ccsight.arm64.registers import in_short
-from ccsight.checks.shared_values import MOVE
+from ccsight.checks.profile_common import MOVE
 from ccsight.evidence.cases import Case
 from ccsight.evidence.model import SCHEMA
 from ccsight.evidence.profile import Shown

@@ -9,8 +9,8 @@ from msgspec import structs
 
 from ccsight.campaign import profiles
 from ccsight.checks.migration import moves
+from ccsight.checks.profile_common import LAUNCH, MOVE, crossed
 from ccsight.checks.profiled import launched
-from ccsight.checks.shared_values import LAUNCH, MOVE, crossed
 from ccsight.errors import InfraError, ProbeError, UsageError
 from ccsight.evidence.cases import Case, PlannedCase, unjudged
 from ccsight.evidence.model import Capture

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -62,13 +63,17 @@ class Bench:
 
 @dataclass
 class Side:
-    """What one of them took: ``answered`` seconds until its answer was there, ``seconds`` in all."""
+    """What one of them took: ``answered`` seconds until its answer was there, ``seconds`` in all.
+
+    ``busy`` is the CPU's seconds, which tell more where something else runs beside.
+    """
 
     name: str
     plan: Plan
     answer: set[int] = field(default_factory=set)
     answered: float = 0.0
     seconds: float = 0.0
+    busy: float = 0.0
     builds: int = 0
     boots: int = 0
 
@@ -83,7 +88,7 @@ class Side:
         said = ", ".join(map(str, sorted(self.answer))) or "nothing"
         return (
             f"  {self.name:8} {self.answered:7.1f} s to the answer {self.seconds:7.1f} s in all "
-            f"{self.builds:3} builds {self.boots:3} boots   answer {said}: {word}"
+            f"{self.busy:7.1f} CPU s {self.builds:3} builds {self.boots:3} boots   answer {said}: {word}"
         )
 
 
@@ -126,7 +131,12 @@ def _measured(case: str, seed: int, names: list[str]) -> list[Side]:
     if len(sides) == 2:
         ours, plain = sides
         ratios = [plain.seconds / seconds for seconds in (ours.answered, ours.seconds)]
-        print(f"  plain / ccsight: {ratios[0]:.2f} to the answer, {ratios[1]:.2f} with its proof", flush=True)
+        busy = plain.busy / ours.busy
+        print(
+            f"  plain / ccsight: {ratios[0]:.2f} to the answer, {ratios[1]:.2f} with its proof, "
+            f"{busy:.2f} in CPU seconds",
+            flush=True,
+        )
     return sides
 
 
@@ -148,7 +158,7 @@ def _ours(bench: Bench) -> Side:
     subprocess.run(bench.ccsight("build", first), env=bench.env, check=True, capture_output=True)
     fault, results = bench.plan.fault, bench.folder / "results"
     words = ("bisect", "--good", first, "--bad", last, fault.predicate, "--on", fault.machine)
-    began = time.monotonic()
+    began, busy = time.monotonic(), _busy()
     with subprocess.Popen(
         bench.ccsight(*words, "--out", str(results)),
         env=bench.env,
@@ -160,7 +170,7 @@ def _ours(bench: Bench) -> Side:
             if _STEP.match(line):
                 side.answered = time.monotonic() - began
             print(f"    {time.monotonic() - began:7.1f} {line}", end="", file=sys.stderr)
-    side.seconds = time.monotonic() - began
+    side.seconds, side.busy = time.monotonic() - began, _busy() - busy
     (folder,) = results.iterdir()
     count = counted(folder)
     side.builds, side.boots = count.builds, count.boots
@@ -186,10 +196,11 @@ def _plain(bench: Bench) -> Side:
     script = _script(bench, log)
     subprocess.run([script], cwd=tree, env=bench.env, check=True)
     log.unlink()
-    began = time.monotonic()
+    began, busy = time.monotonic(), _busy()
     _git(bench, "-C", str(tree), "bisect", "start", last, first)
     said = _git(bench, "-C", str(tree), "bisect", "run", str(script))
     side.answered = side.seconds = time.monotonic() - began
+    side.busy = _busy() - busy
     lines = log.read_text().split()
     side.builds, side.boots = lines.count("build"), lines.count("boot")
     named = _FIRST_BAD.findall(said) or _LEFT.findall(said)
@@ -216,6 +227,12 @@ def _script(bench: Bench, log: Path) -> Path:
     )
     script.chmod(0o755)
     return script
+
+
+def _busy() -> float:
+    """Return the CPU seconds of all that this process started and that has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _git(bench: Bench, *words: str) -> str:

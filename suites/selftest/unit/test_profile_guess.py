@@ -21,7 +21,7 @@ from ccsight.machines.silicon import shipped
 from ccsight.probes import sysfs
 
 TABLE = shipped()
-README = Path(__file__).parents[3] / "README.md"
+README = Path(__file__).parents[3] / "harness" / "README.md"
 N1 = Seen(
     midr=0x413FD0C1,
     leaves=(

@@ -1,7 +1,7 @@
 """The grammar that kernel and machine specs share: ``KIND:VALUE[,KEY=VALUE]…``, as QEMU writes options.
 
-A kind of which there is only one stands alone, without a value. A comma inside a value is doubled.
-Options keep their order and may repeat.
+A kind of which there is only one stands alone, without a value; another may. A comma inside a value is
+doubled. Options keep their order and may repeat.
 """
 
 from collections.abc import Mapping
@@ -33,19 +33,29 @@ class Spec:
 class Form:
     """How the specs of a kind are written: the option keys that they take, and the name of their value.
 
-    A kind of which there is only one has no ``value``.
+    A kind of which there is only one has no ``value``; one that may stand ``alone`` need not have it.
     """
 
     options: frozenset[str]
     value: str = ""
+    alone: bool = False
+
+    def written(self, name: str) -> str:
+        """Return how a spec of the kind of this name begins."""
+        whole = f"{name}:{self.value}" if self.value else name
+        return f"{name}, {whole}" if self.value and self.alone else whole
+
+    def takes(self, colon: str) -> bool:
+        """Tell whether a value may follow, or may be left out."""
+        return bool(colon) == bool(self.value) or (self.alone and not colon)
 
 
 def parse(text: str, kinds: Mapping[str, Form], what: str) -> Spec:
     """Parse a spec of ``what``, a kernel or a machine. Raises UsageError naming the nearest kind or key."""
     first, *rest = _split(text)
     kind, colon, value = first.partition(":")
-    forms = {name: f"{name}:{form.value}" if form.value else name for name, form in kinds.items()}
-    if kind not in kinds or bool(colon) != bool(kinds[kind].value):
+    forms = {name: form.written(name) for name, form in kinds.items()}
+    if kind not in kinds or not kinds[kind].takes(colon):
         raise UsageError(
             f"{text!r} is not a {what}",
             evidence=meant(kind, kinds.keys() - {kind}),

@@ -10,7 +10,7 @@ from ccsight.evidence.plan import USUAL
 #: A core whose registers differ on either side of the normalization, without FEAT_CCIDX.
 _MACHINE = "emulated:neoverse-n1"
 #: What a bisection may be told each time that it goes on; all else it was told once and for all.
-_ALWAYS = {"resume", "skips", "workers", "verbose", "results", "as_json"}
+_ALWAYS = {"resume", "skips", "workers", "verbose", "results", "as_json", "inventory"}
 _verbose = click.option("-v", "--verbose", is_flag=True, help="Say what is being built.")
 
 

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ccsight.cli.options import json_option, silicon_option
+from ccsight.cli.machines_add import add
+from ccsight.cli.machines_check import check
+from ccsight.cli.machines_release import release
+from ccsight.cli.options import inventory_option, json_option, silicon_option
 from ccsight.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,10 +18,14 @@ if TYPE_CHECKING:
 
 @click.group(invoke_without_command=True)
 @silicon_option
+@inventory_option
 @json_option
 @click.pass_context
-def machines(context: click.Context, silicon: Path | None, as_json: bool) -> None:
+def machines(context: click.Context, silicon: Path | None, inventory: Path | None, as_json: bool) -> None:
     """List the machines that --on takes.
+
+    Names without a colon are machines of your own, which are reached over SSH: add writes them down, check
+    says what each can be used for.
 
     emulated:MODEL is a machine of QEMU's own, one for every 64-bit CPU model of the QEMU in use.
     silicon:NAME is one of those whose CPUs read the cache registers of a real core: one CPU after the
@@ -34,9 +41,11 @@ def machines(context: click.Context, silicon: Path | None, as_json: bool) -> Non
       ccsight machines show rk3588
       ccsight machines show cortex-a72 --toml > mine.toml
       ccsight machines --silicon mine.toml
+      ccsight machines add altra.lab
+      ccsight machines check
     """
     if context.invoked_subcommand:
-        if silicon or as_json:
+        if silicon or inventory or as_json:
             verb = context.invoked_subcommand
             raise UsageError(
                 f"options of {verb} stand after its name",
@@ -58,6 +67,11 @@ def machines(context: click.Context, silicon: Path | None, as_json: bool) -> Non
         console.output().print(report.list_page(found, rows))
 
 
+machines.add_command(add)
+machines.add_command(check)
+machines.add_command(release)
+
+
 @machines.command()
 @click.argument("name")
 @click.option(
@@ -77,7 +91,7 @@ def show(name: str, as_toml: bool, silicon: Path | None, as_json: bool) -> None:
       ccsight machines show emulated:neoverse-v1
       ccsight machines show mine --silicon mine.toml
     """
-    from ccsight.machines import registry, silicon_rows
+    from ccsight.machines import inventory, registry, silicon_rows
     from ccsight.machines.silicon import load
     from ccsight.machines.this_machine import LOCAL
     from ccsight.report import console
@@ -88,6 +102,10 @@ def show(name: str, as_toml: bool, silicon: Path | None, as_json: bool) -> None:
             "what this machine's registers read is in no table", next_step=f"ccsight capture --on {LOCAL}"
         )
     table = load(silicon)
+    if ":" not in name and name not in table.machines and name in inventory.entries():
+        raise UsageError(
+            f"what the registers of {name} read is in no table", next_step=f"ccsight capture --on {name}"
+        )
     spec = registry.parse(name if ":" in name else f"silicon:{name}")
     if spec.kind != "silicon":
         if as_toml:

@@ -60,4 +60,22 @@ silicon_option = click.option(
     metavar="FILE",
     help="Rows of your own for the silicon table; start from: ccsight machines show NAME --toml",
 )
+
+
+def _choose(context: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    if path:
+        from ccsight.machines import inventory
+
+        inventory.choose(path)
+    return path
+
+
+#: Taken as soon as it is read: the workers of a run, too, look machines up in that file.
+inventory_option = click.option(
+    "--inventory",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    callback=_choose,
+    help="Machines of your own [~/.config/ccsight/machines.toml]; start from: ccsight machines add --example",
+)
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Every field of every register.")

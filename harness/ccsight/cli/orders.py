@@ -12,7 +12,14 @@ import click
 from ccsight.campaign import depths
 from ccsight.campaign.depths import DepthOption
 from ccsight.campaign.planning import DEFAULT_MACHINES
-from ccsight.cli.options import Number, json_option, out_option, silicon_option, verbose_option
+from ccsight.cli.options import (
+    Number,
+    inventory_option,
+    json_option,
+    out_option,
+    silicon_option,
+    verbose_option,
+)
 from ccsight.evidence.plan import Depth
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ class Order:
     dry_run: bool
     as_json: bool
     verbose: bool = False
+    inventory: Path | None = None
 
     def request(self, kernels: tuple[str, ...], *verb: str) -> "Request":
         """Return the run that is asked for; ``verb`` are the words before the options that repeat it."""
@@ -51,6 +59,7 @@ class Order:
         """The words by which all of this is asked for, but how it is shown."""
         words = [word for machine in self.machines for word in ("--on", machine)]
         words += ["--silicon", str(self.silicon)] if self.silicon else []
+        words += ["--inventory", str(self.inventory)] if self.inventory else []
         return (*words, *depths.words(self.depth, self.asks))
 
     def carry_out(self, request: "Request") -> int:
@@ -109,7 +118,15 @@ def takes_order(
     """
     asked = tuple(asks)
     options: tuple[Callable[[Verb], Verb], ...]
-    options = (machines, silicon_option, *map(_option, asked), workers_option, dry_run_option, *last)
+    options = (
+        machines,
+        silicon_option,
+        inventory_option,
+        *map(_option, asked),
+        workers_option,
+        dry_run_option,
+        *last,
+    )
 
     def decorate(verb: Verb) -> Verb:
         @functools.wraps(verb)
@@ -128,7 +145,7 @@ def takes_order(
 
 
 #: The parameters of an order that are options of their own.
-_OWN = {"machines", "silicon", "results", "workers", "dry_run", "as_json", "verbose"}
+_OWN = {"machines", "silicon", "inventory", "results", "workers", "dry_run", "as_json", "verbose"}
 
 
 def _option(option: DepthOption) -> Callable[[Verb], Verb]:

@@ -15,13 +15,14 @@ from ccsight.toolbox.tools import Report
 class Kind:
     """A kind of kernel spec: its value, its own options, what makes a Kernel of it, what names it again.
 
-    A kind of which there is only one has no ``value``.
+    A kind of which there is only one has no ``value``; one that stands ``alone`` may have none.
     """
 
     value: str
     options: frozenset[str]
     resolve: Callable[[Spec, Deadline, Report], Kernel]
     pin: Callable[[Kernel], str]
+    alone: bool = False
 
 
 #: Options that every kind takes.
@@ -37,7 +38,7 @@ KINDS = {
         for name, kind in source.KINDS.items()
     },
     "image": Kind("FILE", frozenset({"modules"}), files.resolve, files.pin),
-    running.RUNNING: Kind("", running.OPTIONS, running.resolve, running.pin),
+    running.RUNNING: Kind("NAME", running.OPTIONS, running.resolve, running.pin, alone=True),
     stored.BUILT: Kind("KEY", frozenset(), built.from_store, built.pin),
 }
 
@@ -47,7 +48,7 @@ _CHANGES = frozenset({"patch", "revert", "kconfig"})
 
 def parse(text: str) -> Spec:
     """Parse a kernel spec. Raises UsageError naming the nearest kind or option."""
-    forms = {name: specs.Form(kind.options | COMMON, kind.value) for name, kind in KINDS.items()}
+    forms = {name: specs.Form(kind.options | COMMON, kind.value, kind.alone) for name, kind in KINDS.items()}
     return specs.parse(text, forms, "kernel")
 
 

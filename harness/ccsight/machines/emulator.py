@@ -47,7 +47,7 @@ class Emulator:
         self.argv = (*start.argv, *self._plumbing(start.initrd))
         self._child = process.spawn(
             self.argv,
-            stderr=self._stderr.fileno(),
+            process.Streams(stderr=self._stderr.fileno()),
             pass_fds=(start.initrd.fileno(), self._pulse.theirs.fileno(), *start.inherits),
         )
         self._pulse.started()

@@ -53,6 +53,7 @@ class End:
             raise InfraError(
                 f"no network card {self.mac} on the machine",
                 evidence=done.stderr.decode(errors="replace")[-300:].strip(),
+                next_step="its kernel needs CONFIG_VIRTIO_NET",
             )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ccsight.deadline import Deadline
 from ccsight.evidence.model import Declared
@@ -32,6 +32,33 @@ class Host(Protocol):
     def fetch(self, remote: str, deadline: Deadline, *, limit: int = 64 << 20) -> bytes:
         """Return a file of the host. Files in /proc and /sys work, too."""
         ...
+
+
+@runtime_checkable
+class Feeding(Host, Protocol):
+    """A host that can give a program something to read, in as many round trips as it takes without."""
+
+    def feed(
+        self, argv: Sequence[str], content: bytes, deadline: Deadline, *, limit: int = 64 << 20
+    ) -> Completed:
+        """Run a program as ``run`` does, with this for its standard input: some 100 KiB at most."""
+        ...
+
+
+class Holding(Host, Protocol):
+    """A host that can have a program run for as long as somebody is there."""
+
+    def hold(self, argv: Sequence[str], deadline: Deadline) -> AbstractContextManager[bytes]:
+        """Run a program as long as the context lasts, and yield the first line that it says.
+
+        Its standard input ends with the context, and with this process: that is what it ends by. Raises
+        DeadlineExceeded, HostLost, or InfraError when it ends before it has said a line.
+        """
+        ...
+
+
+class Reached(Feeding, Holding, Protocol):
+    """A host that is reached over a network: it does all of that."""
 
 
 @dataclass(frozen=True)

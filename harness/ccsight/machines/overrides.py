@@ -5,8 +5,10 @@ It is nowhere on a disk, and stays readable after QEMU has ended, whatever ended
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 from ccsight import cdata
 from ccsight.arm64.registers import SELECTORS, ccsidr
@@ -16,24 +18,28 @@ from ccsight.evidence.model import Declared
 from ccsight.evidence.record import Hex, Record, to_json
 from ccsight.machines.tcg_plugin import SOURCES, option
 
-LAYOUT = cdata.declarations(SOURCES / "table.h")
 _TABLE = "struct silicon_table"
-CPUS_MOST = cdata.constant(LAYOUT, "SILICON_CPUS")
-
-#: Reading -> its place in the table's arrays, whose order table.h gives.
-PLACES = {
-    **{
-        name: cdata.constant(LAYOUT, f"SILICON_{name}")
-        for name in ("CTR_EL0", "CLIDR_EL1", "ID_AA64MMFR2_EL1", "DCZID_EL0", "MIDR_EL1", "REVIDR_EL1")
-    },
-    **{ccsidr(selector): cdata.constant(LAYOUT, "SILICON_CCSIDR_EL1") + selector for selector in SELECTORS},
-    **{
-        f"CCSIDR2_EL1[{selector}]": cdata.constant(LAYOUT, "SILICON_CCSIDR2_EL1") + selector
-        for selector in SELECTORS
-    },
-}
 #: What every kernel reads on every CPU as it starts: without a hit, the plugin did not work there.
 _ALWAYS_READ = ("CTR_EL0", "MIDR_EL1")
+
+
+@cache
+def places() -> dict[str, int]:
+    """Return the place of each reading in the table's arrays, whose order table.h gives."""
+    named = ("CTR_EL0", "CLIDR_EL1", "ID_AA64MMFR2_EL1", "DCZID_EL0", "MIDR_EL1", "REVIDR_EL1")
+    rows = {"CCSIDR_EL1": ccsidr, "CCSIDR2_EL1": "CCSIDR2_EL1[{}]".format}
+    return {name: _constant(name) for name in named} | {
+        title(selector): _constant(name) + selector for name, title in rows.items() for selector in SELECTORS
+    }
+
+
+def _constant(name: str) -> int:
+    return cdata.constant(layout(), f"SILICON_{name}")
+
+
+def layout() -> Any:  # noqa: ANN401 - C's types are not Python's
+    """Return what table.h declares; a process that makes no table never reads it."""
+    return cdata.declarations(SOURCES / "table.h")
 
 
 class Site(Record, frozen=True):
@@ -65,14 +71,14 @@ class Overrides:
     def __init__(self, cores: Sequence[Core], plugin: Path | None) -> None:
         self._cores = tuple(cores)
         self._fd = os.memfd_create("silicon")
-        os.ftruncate(self._fd, cdata.size_of(LAYOUT, _TABLE))
-        self.table = cdata.laid_over(LAYOUT, _TABLE, mmap(self._fd, 0))
+        os.ftruncate(self._fd, cdata.size_of(layout(), _TABLE))
+        self.table = cdata.laid_over(layout(), _TABLE, mmap(self._fd, 0))
         self.table.cpus = len(self._cores)
         for core, cpu in zip(self._cores, self.table.cpu, strict=False):
             for name, override in core.overrides().items():
-                place = cpu.registers[PLACES[name]]
+                place = cpu.registers[places()[name]]
                 place.value, place.mask = override.value, override.mask
-        self.table.magic = cdata.constant(LAYOUT, "SILICON_MAGIC")
+        self.table.magic = _constant("MAGIC")
 
         self.descriptors = (self._fd,)
         self.argv = ("-plugin", f"{option(plugin)},table=/proc/self/fd/{self._fd}") if plugin else ()
@@ -95,7 +101,7 @@ class Overrides:
             values=core.values,
             source=core.source,
             registers={name: Hex(value) for name, value in core.declared().items()},
-            hits={name: int(hits[PLACES[name]]) for name in core.overrides()},
+            hits={name: int(hits[places()[name]]) for name in core.overrides()},
         )
 
     def papers(self) -> dict[str, bytes]:
@@ -109,7 +115,7 @@ class Overrides:
         )
 
     def _sites(self) -> Iterator[Site]:
-        room = cdata.constant(LAYOUT, "SILICON_SITES")
+        room = _constant("SITES")
         for number in range(min(room, int(self.table.sites_met))):
             site = self.table.sites[number]
             yield Site(

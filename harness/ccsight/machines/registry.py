@@ -1,16 +1,18 @@
 """From a machine spec to a machine. A new kind of machine is one row here and one file."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ccsight import specs
 from ccsight.arm64.silicon import SiliconMachine
 from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
+from ccsight.kernels import running
 from ccsight.kernels.running import RUNNING
-from ccsight.machines import emulated, silicon, this_machine
+from ccsight.machines import emulated, inventory, remote, silicon, this_machine
 from ccsight.machines.emulated import EmulatedMachine
 from ccsight.machines.model import Machine, Report
+from ccsight.machines.remote import INVENTORY, RemoteMachine
 from ccsight.machines.silicon import Table
 from ccsight.machines.this_machine import LOCAL, ThisMachine
 from ccsight.specs import Spec
@@ -61,6 +63,14 @@ def _known_local(table: Table, deadline: Deadline, report: Report) -> list[str]:
     return this_machine.known()
 
 
+def _remote(spec: Spec, table: Table) -> Machine:
+    return RemoteMachine(spec, inventory.entry(spec.value))
+
+
+def _known_remote(table: Table, deadline: Deadline, report: Report) -> list[str]:
+    return list(inventory.entries())
+
+
 @dataclass(frozen=True)
 class _Kind:
     """A kind of machine: how its specs are written, what makes one, and which ones there are.
@@ -81,39 +91,63 @@ KINDS = {
     ),
     LOCAL: _Kind(specs.Form(frozenset()), _local, _known_local),
 }
+#: What stands behind every name that is no kind's.
+_NAMED = _Kind(specs.Form(frozenset()), _remote, _known_remote)
+
+running.others_are_asked_by(remote.stands)
 
 
 def parse(text: str) -> Spec:
-    """Parse a machine spec. Raises UsageError naming the nearest kind or key."""
-    return specs.parse(text, {name: kind.form for name, kind in KINDS.items()}, "machine")
+    """Parse a machine spec; a name of the inventory is one. Raises UsageError naming the nearest of all."""
+    forms = {name: kind.form for name, kind in KINDS.items()}
+    if ":" not in text and text.partition(",")[0] not in KINDS:
+        forms |= dict.fromkeys(inventory.entries(), _NAMED.form)
+    spec = specs.parse(text, forms, "machine")
+    return spec if spec.kind in KINDS else replace(spec, kind=INVENTORY, value=spec.kind)
+
+
+def _kind(spec: Spec) -> _Kind:
+    return KINDS.get(spec.kind, _NAMED)
 
 
 def gives(spec: Spec) -> bool:
     """Tell whether a machine may have something to give to a VM (``kvm.gifts``), as far as its spec says."""
-    return KINDS[spec.kind].gives(spec)
+    return _kind(spec).gives(spec)
 
 
 def prove_fit(kernel: Spec, machine: Spec, *, linux: bool = False) -> None:
-    """Raise UsageError for a machine that cannot be given a kernel: this one has the running one only.
+    """Raise UsageError for a machine that cannot be given a kernel: some have the one that they run only.
 
     ``linux`` is whether the kernel shall run as a guest of itself, too.
     """
-    if (kernel.kind == RUNNING) == (machine.kind == LOCAL):
-        if linux and machine.kind == LOCAL:
+    own = running_on(machine)
+    if not own and kernel.kind != RUNNING:
+        return
+    if kernel.kind == RUNNING and specs.render(RUNNING, kernel.value, ()) == own:
+        if linux:
             raise UsageError(
                 "a running kernel cannot be booted as a guest of itself: nothing proves which image it is",
-                next_step=f"leave --linux out on {LOCAL}",
+                next_step=f"leave --linux out on {machine.text}",
             )
         return
-    if machine.kind == LOCAL:
+    if kernel.kind == RUNNING:
+        whose = kernel.value or "this machine"
         raise UsageError(
-            f"{machine.text} is not booted: it runs the kernel that it runs, not {kernel.text}",
-            next_step=f"ccsight capture --on {LOCAL}; or {kernel.text} on another machine",
+            f"{kernel.text} is the kernel of {whose}, and {machine.text} is another one",
+            next_step=f"ccsight capture --on {kernel.value or LOCAL}; or name a kernel that {machine.text} "
+            "can boot",
         )
+    if machine.kind == INVENTORY:
+        raise remote.other_kernel(machine, kernel)
     raise UsageError(
-        f"{kernel.text} is the kernel of this machine, and {machine.text} is another one",
-        next_step=f"ccsight capture --on {LOCAL}; or name a kernel that {machine.text} can boot",
+        f"{machine.text} is not booted: it runs the kernel that it runs, not {kernel.text}",
+        next_step=f"ccsight capture --on {LOCAL}; or {kernel.text} on another machine",
     )
+
+
+def running_on(machine: Spec) -> str:
+    """Return the spec of the only kernel that a machine can be given, "" where it is booted."""
+    return {LOCAL: RUNNING, INVENTORY: f"{RUNNING}:{machine.value}"}.get(machine.kind, "")
 
 
 def machine(text: str, table: Table | None = None) -> Machine:
@@ -122,10 +156,10 @@ def machine(text: str, table: Table | None = None) -> Machine:
     ``table`` is where ``silicon:`` machines are looked up: without one, what ships.
     """
     spec = parse(text)
-    return KINDS[spec.kind].make(spec, table or silicon.shipped())
+    return _kind(spec).make(spec, table or silicon.shipped())
 
 
 def known(deadline: Deadline, report: Report, table: Table | None = None) -> list[str]:
     """Return the specs of all machines that can be asked for, without options."""
     found = table or silicon.shipped()
-    return [spec for kind in KINDS.values() for spec in kind.known(found, deadline, report)]
+    return [spec for kind in (*KINDS.values(), _NAMED) for spec in kind.known(found, deadline, report)]

@@ -140,7 +140,11 @@ def _refuse_taken(known: Table, rows: Rows) -> None:
 def _core(known: Table, name: str, row: CoreRow, place: str) -> Core:
     for given in row.ccsidr:
         if given not in _SELECTORS:
-            raise UsageError(f"{place}: ccsidr has no cache {given!r}", evidence=nearest(given, _SELECTORS))
+            raise UsageError(
+                f"{place}: ccsidr has no cache {given!r}",
+                evidence=nearest(given, _SELECTORS),
+                next_step=silicon_rows.LEARN,
+            )
     values = msgspec.structs.asdict(row)
     values["ccsidr"] = {_SELECTORS[given]: value for given, value in row.ccsidr.items()}
     core = known.checked(Core(name, **values), place)
@@ -149,6 +153,7 @@ def _core(known: Table, name: str, row: CoreRow, place: str) -> Core:
         raise UsageError(
             f"{place}: clidr lists no {given}",
             evidence=f"clidr = {core.clidr:#x}: {nearest(given, sorted(names))}",
+            next_step="take that size out, or look at clidr again: ccsight decode CLIDR_EL1 VALUE",
         )
     return core
 
@@ -156,7 +161,11 @@ def _core(known: Table, name: str, row: CoreRow, place: str) -> Core:
 def _machine(cores: Mapping[str, Core], name: str, row: MachineRow, place: str) -> SiliconMachine:
     for cpu in row.cpus:
         if cpu not in cores:
-            raise UsageError(f"{place}: there is no core {cpu!r}", evidence=nearest(cpu, cores))
+            raise UsageError(
+                f"{place}: there is no core {cpu!r}",
+                evidence=nearest(cpu, cores),
+                next_step=silicon_rows.LEARN,
+            )
     members = tuple(cores[cpu] for cpu in row.cpus)
     _refuse(place, machine_breaches(members))
     return SiliconMachine(name, row.title, members, row.note)

@@ -19,7 +19,7 @@ from ccsight.evidence.toml import R, Reader, Row, quoted
 
 #: A name is part of a machine's spec, where a comma begins an option.
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
-_LEARN = "see how a row is written: ccsight machines show cortex-a72 --toml"
+LEARN = "see how a row is written: ccsight machines show cortex-a72 --toml"
 
 #: ID_AA64MMFR2_EL1.EVT: 3 and above are reserved.
 _Evt = Annotated[int, msgspec.Meta(ge=0, le=2)]
@@ -82,12 +82,12 @@ _KINDS = ("core", "machine", "base")
 
 def read(text: str, file: str) -> Rows:
     """Return the rows of a text. Raises UsageError naming ``file``, the row, and the nearest key."""
-    reader = Reader(file, _LEARN)
+    reader = Reader(file, LEARN)
     document = reader.document(text)
     for kind in document:
         if kind not in _KINDS:
             raise UsageError(
-                f"{file}: [{kind}] is no kind of row", evidence=nearest(kind, _KINDS), next_step=_LEARN
+                f"{file}: [{kind}] is no kind of row", evidence=nearest(kind, _KINDS), next_step=LEARN
             )
     return Rows(
         file,

@@ -16,7 +16,7 @@ from tempfile import NamedTemporaryFile
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, InfraError, ProbeError
 from ccsight.evidence.views import View
-from ccsight.machines.model import Host
+from ccsight.machines.model import Feeding, Host
 from ccsight.probes import hardware
 from ccsight.probes import script as scripts
 from ccsight.probes.build import PROBE
@@ -32,6 +32,8 @@ VIEW_GUEST = "view.img"
 SWEEP_GUEST = "sweep.img"
 #: Under this name every script lies on the host, one after the other.
 _SCRIPT = "script"
+#: Its words are that file, and the command that reads it.
+_FED = 'cat >"$0" && exec "$@" </dev/null'
 #: How ccprobe ends when it has sent a stream: all was observed, or the stream says what was not.
 _SENT = (0, 1)
 #: ... and when somebody else ended it: by SIGKILL, as a shell has it.
@@ -79,12 +81,15 @@ class Probe:
 
         Raises as ``observe`` does.
         """
-        place = self.path(_SCRIPT)
+        place, text = self.path(_SCRIPT), script.text(self.path(""))
+        arguments = ["script", place, str(_GUEST_SECONDS)]
+        if isinstance(self.host, Feeding):
+            return scripts.results(self._run(arguments, deadline, name, text.encode()), script)
         with NamedTemporaryFile("w") as file:
-            file.write(script.text(self.path("")))
+            file.write(text)
             file.flush()
             self.host.push(Path(file.name), place, deadline, mode=0o600)
-        return scripts.results(self._run(["script", place, str(_GUEST_SECONDS)], deadline, name), script)
+        return scripts.results(self._run(arguments, deadline, name), script)
 
     def caches(self, deadline: Deadline) -> Stream:
         """Return what the host's own sysfs says of its caches."""
@@ -116,8 +121,14 @@ class Probe:
         """Return where a file lies, or shall lie, beside the probe."""
         return f"{self.place}/{name}"
 
-    def _run(self, arguments: list[str], deadline: Deadline, name: str = "") -> Stream:
-        done = self.host.run([self.path(PROBE), *arguments], deadline, limit=STREAM_MAX)
+    def _run(self, arguments: list[str], deadline: Deadline, name: str = "", script: bytes = b"") -> Stream:
+        """Run the probe; a ``script`` goes to the host with the command, into the file that it names."""
+        argv = [self.path(PROBE), *arguments]
+        if script and isinstance(self.host, Feeding):
+            fed = ["sh", "-c", _FED, arguments[1], *argv]
+            done = self.host.feed(fed, script, deadline, limit=STREAM_MAX)
+        else:
+            done = self.host.run(argv, deadline, limit=STREAM_MAX)
         self.keep(f"{name or arguments[0]}.stream", done.stdout)
         source = f"{PROBE} {arguments[0]} {name}".strip()
         if done.returncode == _KILLED:
@@ -154,7 +165,7 @@ def placed(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterator
     bundle = f"{place}.tar"
     try:
         with NamedTemporaryFile() as file:
-            with tarfile.open(fileobj=file, mode="w") as archive:
+            with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
                 for name in programs:
                     archive.add(folder / name, name)
             file.flush()
@@ -168,10 +179,12 @@ def placed(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterator
 
 def _unpack(host: Host, bundle: str, place: str, deadline: Deadline) -> None:
     """Lay the programs out in a folder of their own: every file sent by itself would cost a round trip."""
-    done = host.run(["sh", "-c", 'mkdir -m 700 "$1" && tar -xf "$0" -C "$1"', bundle, place], deadline)
+    done = host.run(
+        ["sh", "-c", 'mkdir -m 700 "$1" && gunzip -c "$0" | tar -xf - -C "$1"', bundle, place], deadline
+    )
     if done.returncode:
         raise ProbeError(
             f"the probe cannot be unpacked on the machine: status {done.returncode}",
             evidence=done.stderr.decode(errors="replace")[-500:].strip(),
-            next_step="it needs a shell, tar, and room in /tmp",
+            next_step="it needs a shell, gunzip, tar, and room in /tmp",
         )

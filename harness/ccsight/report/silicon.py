@@ -83,11 +83,16 @@ def list_document(specs: Sequence[str], machines: Sequence[SiliconMachine]) -> b
 def list_page(specs: Sequence[str], machines: Sequence[SiliconMachine]) -> Page:
     """Return the page of ``ccsight machines``."""
     silicon = {f"silicon:{machine.name}": machine for machine in machines}
-    others = [spans((spec, Tone.STRONG)) for spec in specs if spec not in silicon]
+    models, named = (
+        [spans((spec, Tone.STRONG)) for spec in specs if spec not in silicon and (":" in spec) is whole]
+        for whole in (True, False)
+    )
+    standing = (line("Machines that are not booted, by name:"), Flow((spans(" "), *named), hang=5), Line())
     rows = [row for spec, machine in silicon.items() for row in _list_rows(spec, machine)]
     return (
+        *(standing if named else ()),
         line("QEMU's own models, with the caches that QEMU gives them:"),
-        Flow((spans(" "), *others), hang=5),
+        Flow((spans(" "), *models), hang=5),
         Line(),
         line("Machines whose CPUs read the cache registers of real cores:"),
         grid(rows, fixed=1),

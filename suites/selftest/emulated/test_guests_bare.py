@@ -26,7 +26,7 @@ def ran():
     def say(guest: str, *options: str) -> bytes:
         argv = [*tool.argv, "-M", "virt", "-cpu", "cortex-a57", "-nographic", "-net", "none"]
         argv += ["-monitor", "none", "-kernel", str(folder / f"{guest}.img"), *options]
-        child = process.spawn(argv, stdout=process.PIPE)
+        child = process.spawn(argv, process.Streams(stdout=process.PIPE))
         try:
             return child.communicate(timeout=20)[0]
         finally:

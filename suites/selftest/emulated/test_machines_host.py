@@ -4,12 +4,13 @@ import dataclasses
 import time
 
 import pytest
-from host_conformance import HostConformance
+from host_conformance import HoldingConformance, HostConformance
 
 from ccsight.deadline import Deadline
 from ccsight.errors import HostLost
 from ccsight.kernels.spec import resolve
 from ccsight.machines import keys, ssh
+from ccsight.machines.host_keys import WrongHostKey
 from ccsight.machines.model import BootOrder
 from ccsight.machines.registry import machine
 
@@ -28,7 +29,7 @@ def shared(kernel, tmp_path_factory):
         yield booted
 
 
-class TestEmulatedHost(HostConformance):
+class TestEmulatedHost(HostConformance, HoldingConformance):
     @pytest.fixture
     def host(self, shared):
         return shared.host
@@ -46,7 +47,7 @@ class TestEmulatedHost(HostConformance):
         port = int(forward.rpartition(":")[0].rpartition(":")[2].removesuffix("-"))
         other = keys.fresh()
         peer = ssh.Peer("it", "127.0.0.1", port, "root", other.host_public, other.client_private)
-        with pytest.raises(ssh.WrongHostKey, match="shows another host key"):
+        with pytest.raises(WrongHostKey, match="shows another host key"):
             ssh.connect(peer, Deadline(20))
         console = next(tmp_path_factory.getbasetemp().glob("machine*/console.log"))
         for _ in range(50):

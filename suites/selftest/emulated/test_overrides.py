@@ -55,7 +55,7 @@ class Ran:
         argv += ["-nographic", "-net", "none", "-monitor", "none", "-kernel", str(image)]
         with Overrides(cores or (FIRST,) * CPUS, plugin(tool, deadline)) as overrides:
             argv += overrides.argv if cores else ()
-            child = process.spawn(argv, stdout=process.PIPE, pass_fds=overrides.descriptors)
+            child = process.spawn(argv, process.Streams(stdout=process.PIPE), pass_fds=overrides.descriptors)
             said, _ = child.communicate(timeout=deadline.remaining)
             self.declared, self.met = overrides.declared(), overrides.met()
         self.values: dict[str, list[int]] = {}

@@ -101,3 +101,52 @@ class HostConformance:
         with pytest.raises(InfraError, match="copying"):
             host.push(tmp_path / "there", "/no/such/folder/x", Deadline(20))
         assert host.run(["true"], Deadline(20)).returncode == 0
+
+
+class FeedingConformance:
+    """What a Host must do, too, that can give a program something to read."""
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"a line\nand $HOME 'quoted' %s \\n\n",
+            b"-n",
+            b"\0\xff" * 1000,
+            "ä → €".encode(),
+            b"'" * 3000,
+            b"x" * 200_000,
+        ],
+        ids=["text", "option", "binary", "unicode", "quotes", "long"],
+    )
+    def test_what_it_is_given_arrives_as_sent(self, host, content):
+        done = host.feed(["sh", "-c", "cat; exit 3"], content, Deadline(20))
+        assert (done.stdout, done.returncode) == (content, 3)
+
+    def test_what_nobody_reads_is_no_trouble(self, host):
+        for content in (b"short", b"x" * 100_000):
+            assert host.feed(["true"], content, Deadline(20)).returncode == 0
+        assert host.run(["echo", "still here"], Deadline(20)).text == "still here\n"
+
+
+class HoldingConformance:
+    """What a Host must do, too, that can have a program run for as long as somebody is there."""
+
+    def test_a_program_is_held_until_the_context_ends(self, host):
+        folder = host.run(["mktemp", "-d"], Deadline(20)).text.strip()
+        script = f"echo here; echo more; cat; touch {folder}/ended"
+        with host.hold(["sh", "-c", script], Deadline(20)) as line:
+            assert line == b"here\n"
+            assert host.run(["ls", folder], Deadline(20)).text == ""
+        clock = Deadline(20)
+        while host.run(["ls", folder], clock).text != "ended\n":
+            clock.check("the end of a program whose input has ended")
+
+    @pytest.mark.parametrize("script", ["true", "printf half", "head -c 10000 /dev/zero"])
+    def test_a_program_that_says_no_line_cannot_be_held(self, host, script):
+        with pytest.raises(InfraError, match="said no line"), host.hold(["sh", "-c", script], Deadline(20)):
+            pytest.fail("it was held")
+        assert host.run(["echo", "still here"], Deadline(20)).text == "still here\n"
+
+    def test_a_program_that_says_nothing_is_waited_for_until_the_deadline(self, host):
+        with pytest.raises(DeadlineExceeded), host.hold(["cat"], Deadline(0.5)):
+            pytest.fail("it was held")

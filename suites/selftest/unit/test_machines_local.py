@@ -1,12 +1,12 @@
 """This system as a host."""
 
 import pytest
-from host_conformance import HostConformance
+from host_conformance import HoldingConformance, HostConformance
 
 from ccsight.machines.local import LocalHost
 
 
-class TestLocalHost(HostConformance):
+class TestLocalHost(HostConformance, HoldingConformance):
     @pytest.fixture
     def host(self):
         return LocalHost()

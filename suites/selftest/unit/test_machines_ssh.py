@@ -11,6 +11,7 @@ import pytest
 from ccsight.deadline import Deadline
 from ccsight.errors import DeadlineExceeded, HostLost
 from ccsight.machines import keys, ssh
+from ccsight.machines.host_keys import WrongHostKey
 
 
 class Server(paramiko.ServerInterface):
@@ -124,7 +125,7 @@ def test_a_peer_that_is_no_sshd_is_lost(peers):
 
 def test_another_host_key_is_refused_and_no_login_tried(peers):
     peers.serve(accepts)
-    with pytest.raises(ssh.WrongHostKey, match="another host key") as error:
+    with pytest.raises(WrongHostKey, match="another host key") as error:
         ssh.connect(peers.peer(keys.fresh().host_public), Deadline(5))
     assert peers.key.get_base64() in error.value.evidence
     assert not peers.transport.is_authenticated()

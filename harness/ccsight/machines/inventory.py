@@ -1,0 +1,252 @@
+"""The inventory: the user's own machines, one table each in a file of TOML, read strictly.
+
+Nothing is looked up or reached here.
+"""
+
+import functools
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ccsight.arm64.suggest import nearest
+from ccsight.errors import UsageError, reason
+from ccsight.evidence.toml import Reader, Row
+from ccsight.machines.host_keys import HostKey, host_key
+
+#: How a machine may be made to boot a kernel.
+METHODS = ("kexec", "grub", "systemd-boot", "efi", "extlinux", "command")
+#: Names that mean a kind of machine already, see ``registry.KINDS``.
+TAKEN = ("emulated", "silicon", "local")
+#: Says which file it is, to this process and those that it starts.
+VARIABLE = "CCSIGHT_INVENTORY"
+_LEARN = "see how one is written: ccsight machines add --example"
+#: A name is a machine's spec, where a colon and a comma mean something else.
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+#: What is put into the argv of ssh must not look like an option, nor be two words.
+_ADDRESS = re.compile(r"[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]{0,254}")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}")
+_HOP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(?P<port>\d+))?")
+_PORTS = range(1, 1 << 16)
+
+Words = tuple[str, ...]
+
+
+class EntryRow(Row, frozen=True, kw_only=True, rename="kebab"):
+    """``[NAME]``, as it is written."""
+
+    address: str
+    user: str = ""
+    port: int | None = None
+    key: str = ""
+    agent: bool = False
+    host_key: str | Words = ()
+    jump: object = None
+    boot: str = ""
+    console: str | Words = ()
+    power: str | Words = ()
+    shell: bool = False
+    sudo: bool = False
+    cores: Words = ()
+    tags: Words = ()
+    notes: str = ""
+
+
+class _JumpRow(Row, frozen=True, kw_only=True, rename="kebab"):
+    """A host on the way that has no entry of its own."""
+
+    to: str
+    key: str = ""
+    host_key: str | Words = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A machine, or a host on the way to one. What is "" or None or () is for ssh_config to say.
+
+    ``jumps`` are in the order of the way; None where ssh_config says them. ``console`` and ``power`` are
+    argvs.
+    """
+
+    name: str
+    address: str
+    place: str
+    user: str = ""
+    port: int | None = None
+    key: Path | None = None
+    agent: bool = False
+    host_keys: tuple[HostKey, ...] = ()
+    jumps: "tuple[Entry, ...] | None" = None
+    boot: str = ""
+    console: Words = ()
+    power: Words = ()
+    sudo: bool = False
+    cores: Words = ()
+    tags: Words = ()
+    notes: str = ""
+
+
+def file() -> Path:
+    """Return where the inventory lies, whether or not there is one."""
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen)
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "ccsight" / "machines.toml"
+
+
+def choose(path: Path) -> None:
+    """Take another file from here on, in the processes that this one starts, too."""
+    os.environ[VARIABLE] = str(path.absolute())
+
+
+def entries() -> Mapping[str, Entry]:
+    """Return all machines of the inventory, by name. Raises UsageError.
+
+    A file that was chosen must be there; the usual one need not.
+    """
+    path = file()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if VARIABLE not in os.environ:
+            return {}
+        raise UsageError(f"there is no inventory {path}", next_step=_LEARN) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the inventory {path} cannot be read", evidence=reason(error), next_step=_LEARN
+        ) from error
+    return read(text, str(path))
+
+
+def entry(name: str) -> Entry:
+    """Return one machine. Raises UsageError naming the nearest."""
+    found = entries()
+    if name not in found:
+        raise UsageError(
+            f"the inventory has no machine {name!r}",
+            evidence=nearest(name, found) if found else f"there is none in {file()}",
+            next_step="ccsight machines add HOST",
+        )
+    return found[name]
+
+
+@functools.lru_cache(maxsize=8)
+def read(text: str, path: str) -> Mapping[str, Entry]:
+    """Return the machines of a text, by name; ``path`` is what messages call it. Raises UsageError."""
+    reader = Reader(path, _LEARN)
+    document = reader.document(text)
+    rows = {name: _row(reader, name, table) for name, table in document.items()}
+    return {name: _entry(reader, name, row, rows) for name, row in rows.items()}
+
+
+def _row(reader: Reader, name: str, table: object) -> EntryRow:
+    place = f"{reader.file}: [{name}]"
+    if not isinstance(table, dict):
+        raise UsageError(f"{reader.file}: {name} stands outside of all tables", next_step=_LEARN)
+    if not NAME.fullmatch(name) or name in TAKEN:
+        raise UsageError(
+            f"{place} has a name that no machine can have",
+            evidence=f"taken: {', '.join(TAKEN)}" if name in TAKEN else "",
+            next_step="use a-z, 0-9, dots, dashes and underscores; it begins with a letter or a digit",
+        )
+    for word in ("password", "passphrase"):
+        if word in table:
+            raise UsageError(
+                f"{place} has a {word}, and none is ever stored here",
+                evidence="a file of secrets is read by more people than it was written for",
+                next_step="log in with a key (key = FILE), or with those of ssh-agent (agent = true)",
+            )
+    return reader.row(table, EntryRow, place)
+
+
+def _entry(reader: Reader, name: str, row: EntryRow, rows: Mapping[str, EntryRow], way: Words = ()) -> Entry:
+    place = f"{reader.file}: [{name}]"
+    _prove(place, row)
+    if name in way:
+        raise _bad(place, "jump", " → ".join((*way, name)), "a way that leads back to itself reaches nothing")
+    return Entry(
+        name=name,
+        address=row.address,
+        place=place,
+        user=row.user,
+        port=row.port,
+        key=Path(row.key).expanduser() if row.key else None,
+        agent=row.agent,
+        host_keys=tuple(_keys(place, row.host_key)),
+        jumps=None if row.jump is None else tuple(_jumps(reader, place, row.jump, rows, (*way, name))),
+        boot=row.boot,
+        console=_argv(place, "console", row.console, shell=row.shell),
+        power=_argv(place, "power", row.power, shell=row.shell),
+        sudo=row.sudo,
+        cores=row.cores,
+        tags=row.tags,
+        notes=row.notes,
+    )
+
+
+def _prove(place: str, row: EntryRow) -> None:
+    if not _ADDRESS.fullmatch(row.address):
+        raise _bad(place, "address", row.address, "a host name, an IP address, or an alias of ssh_config")
+    if row.user and not _USER.fullmatch(row.user):
+        raise _bad(place, "user", row.user, "a user's name")
+    if row.port is not None and row.port not in _PORTS:
+        raise _bad(place, "port", str(row.port), "a number from 1 to 65535")
+    if row.key and row.agent:
+        raise _bad(
+            place, "agent", "true", "beside key = FILE there is one way too many to log in: leave one out"
+        )
+    if row.boot and row.boot not in METHODS:
+        raise _bad(place, "boot", row.boot, nearest(row.boot, METHODS))
+
+
+def _argv(place: str, key: str, given: str | Words, *, shell: bool) -> Words:
+    if isinstance(given, str):
+        if given and not shell:
+            raise _bad(place, key, given, 'a list of words, ["PROGRAM", "WORD"]; a string takes shell = true')
+        return ("sh", "-c", given) if given else ()
+    return given
+
+
+def _keys(place: str, given: str | Words) -> Iterator[HostKey]:
+    for text in (given,) if isinstance(given, str) else given:
+        key = host_key(text, f"{place} host-key")
+        if key is None:
+            raise _bad(
+                place, "host-key", text, 'it reads "ssh-ed25519 AAAA…": ssh-keyscan HOST shows them, unproved'
+            )
+        yield key
+
+
+def _jumps(
+    reader: Reader, place: str, given: object, rows: Mapping[str, EntryRow], way: Words
+) -> Iterator[Entry]:
+    """Yield each host on the way: another entry by its name, or one that only this entry has."""
+    for jump in given if isinstance(given, list | tuple) else (given,):
+        if isinstance(jump, str) and jump in rows:
+            yield _entry(reader, jump, rows[jump], rows, way)
+        elif isinstance(jump, str) and not re.search("[@:]", jump):
+            raise _bad(
+                place, "jump", jump, f"no entry has that name: {nearest(jump, rows)}; or write USER@HOST:PORT"
+            )
+        else:
+            row = reader.row({"to": jump} if isinstance(jump, str) else jump, _JumpRow, f"{place} jump")
+            yield hop(row.to, place, row.key, tuple(_keys(place, row.host_key)))
+
+
+def hop(text: str, place: str = "", key: str = "", host_keys: tuple[HostKey, ...] = ()) -> Entry:
+    """Return ``[USER@]HOST[:PORT]`` as a host on the way; ``place`` is where its key would be pinned."""
+    match = _HOP.fullmatch(text.removeprefix("ssh://"))
+    row = match and EntryRow(
+        address=match["host"].strip("[]"), user=match["user"] or "", port=int(match["port"] or 0) or None
+    )
+    if not row:
+        raise _bad(place, "jump", text, "a host on the way reads USER@HOST:PORT")
+    _prove(place, row)
+    where = Path(key).expanduser() if key else None
+    return Entry(text, row.address, place, row.user, row.port, where, host_keys=host_keys)
+
+
+def _bad(place: str, key: str, value: str, rule: str) -> UsageError:
+    where = f"{place}: {key} = {value!r}" if place else repr(value)
+    return UsageError(f"{where} cannot be", evidence=rule, next_step=_LEARN)

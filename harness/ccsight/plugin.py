@@ -11,12 +11,12 @@ the number of xdist workers. A session that observed nothing, or less than it pl
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from ccsight.campaign.depths import DEPTH_OPTIONS, DepthOption
+from ccsight.scratch import Scratch
 from ccsight.status import Status
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ccsight.evidence.cases import Case
 
 _SUITE = pytest.StashKey["Suite"]()
-_SHARED = pytest.StashKey[TemporaryDirectory[str]]()
+_SHARED = pytest.StashKey[Scratch]()
 _PLANNED = pytest.StashKey[set[str]]()
 _SEEN = pytest.StashKey[dict[str, str]]()
 #: How the id of a test of a case begins, and how that of one goes for which the plan has none.
@@ -110,7 +110,7 @@ def _suite(config: pytest.Config) -> "Suite":
 def pytest_configure_node(node: _Node) -> None:
     """Give an xdist worker the folder that it shares with its neighbours."""
     if _SHARED not in node.config.stash:
-        node.config.stash[_SHARED] = TemporaryDirectory(prefix="ccsight-session-")
+        node.config.stash[_SHARED] = Scratch()
     node.workerinput["ccsight_shared"] = node.config.stash[_SHARED].name
 
 

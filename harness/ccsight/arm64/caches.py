@@ -5,6 +5,7 @@ Arm ARM DDI 0487, D24.2.27 (CCSIDR_EL1) and D24.2.29 (CLIDR_EL1).
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from ccsight.arm64.registers import (
     CCSIDR_EL1,
@@ -93,6 +94,7 @@ class Geometry:
 _SIDES = {1: (Side.INSTRUCTION,), 2: (Side.DATA,), 3: (Side.INSTRUCTION, Side.DATA), 4: (Side.UNIFIED,)}
 
 
+@lru_cache(maxsize=1 << 10)
 def listed(clidr: int) -> tuple[Cache, ...]:
     """Return the caches that a value of CLIDR_EL1 lists, nearest level first.
 
@@ -109,6 +111,7 @@ def listed(clidr: int) -> tuple[Cache, ...]:
     return tuple(caches)
 
 
+@lru_cache(maxsize=1 << 10)
 def geometry(ccsidr: int, layout: Layout) -> Geometry:
     """Return the shape that a value of CCSIDR_EL1 describes in the given layout."""
     fields = layout.register

@@ -8,15 +8,21 @@ from ccsight.arm64.registers import REGISTERS, Field, Register, base_name
 from ccsight.evidence.cases import Finding
 from ccsight.evidence.views import View
 
+#: What tells in which layout CCSIDR_EL1 is.
+_FEATURES = "ID_AA64MMFR2_EL1"
+
 
 def differences(old: View, new: View) -> Iterator[Finding]:
     """Yield each field of each register in which two views differ; each register that only one could read."""
+    if old.readings == new.readings:
+        return
+    features = tuple(view.value(_FEATURES) or 0 for view in (old, new))
     for name in [*old.readings, *(name for name in new.readings if name not in old.readings)]:
         before, after = old.readings.get(name), new.readings.get(name)
         if before == after:
             continue
         if before and after and before.value is not None and after.value is not None:
-            yield from _fields(name, (before.value, _layout(old)), (after.value, _layout(new)))
+            yield from _fields(name, (before.value, features[0]), (after.value, features[1]))
             continue
         words = [
             _say(reading.value, reading.problem) if reading else "not read" for reading in (before, after)
@@ -24,21 +30,20 @@ def differences(old: View, new: View) -> Iterator[Finding]:
         yield Finding(subject=name, said=f"{words[0]} → {words[1]}", before=words[0], after=words[1])
 
 
-def _layout(view: View) -> Layout:
-    return Layout.of(view.value("ID_AA64MMFR2_EL1") or 0)
-
-
 def _say(value: int | None, problem: str) -> str:
     return problem if value is None else f"{value:#x}"
 
 
 @lru_cache(maxsize=4096)
-def _fields(name: str, before: tuple[int, Layout], after: tuple[int, Layout]) -> tuple[Finding, ...]:
-    """Return each field that differs; where the layouts differ, fields of the same name are compared.
+def _fields(name: str, before: tuple[int, int], after: tuple[int, int]) -> tuple[Finding, ...]:
+    """Return each field that differs of two values, each with its view's ID_AA64MMFR2_EL1.
+
+    Where the layouts of CCSIDR_EL1 differ, fields of the same name are compared.
 
     A fleet has few types of machines, so what one of them shows is asked for over and over.
     """
-    return tuple(_different(name, before, after))
+    old, new = ((value, Layout.of(features)) for value, features in (before, after))
+    return tuple(_different(name, old, new))
 
 
 def _different(name: str, before: tuple[int, Layout], after: tuple[int, Layout]) -> Iterator[Finding]:

@@ -18,7 +18,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 from zipfile import ZipInfo
 
@@ -40,6 +39,7 @@ from ccsight.evidence.manifest import (
     odd,
 )
 from ccsight.evidence.record import from_json, to_json
+from ccsight.scratch import Scratch
 from ccsight.store import explain
 
 
@@ -209,7 +209,7 @@ _ORIGINS: dict[Path, Path] = {}
 @contextmanager
 def opened(path: Path) -> Iterator[Path]:
     """Yield the folder of a bundle's run, in a place that is gone afterwards. Raises EvidenceError."""
-    with TemporaryDirectory(prefix="ccsight-") as name:
+    with Scratch() as name:
         place = Path(name).resolve()
         folder = place / verified(path, place).manifest.run
         _ORIGINS[folder] = path
@@ -235,7 +235,7 @@ def origin(folder: Path) -> Path | None:
 
 def shown(path: Path) -> Path:
     """Return how people name a file: in the bundle that it came from, else as it is."""
-    folder = next((part for part in path.parents if part in _ORIGINS), None)
+    folder = next((part for part in path.parents if part in _ORIGINS), None) if _ORIGINS else None
     return _ORIGINS[folder] / path.relative_to(folder) if folder else path
 
 

@@ -23,7 +23,10 @@ class Kind(StrEnum):
     LAW = "law"  #: a law fails on the new kernel
     UPGRADE = "upgrade"  #: running guests do not get to the new kernel as the policy accepts
     ROLLBACK = "rollback"  #: guests do not get back to the old kernel so
+    CROSSING = "crossing"  #: guests do not get from one machine to another so
     LAUNCH = "launch"  #: a fresh launch shows what the policy does not accept
+    REGISTERS = "registers"  #: a VMM has to carry other registers than the policy accepts
+    LAYOUT = "layout"  #: CCSIDR_EL1 is not in the layout that the policy accepts
     BASELINE = "baseline"  #: it shows something else than what was committed, or nothing was committed
     PREDICATE = "predicate"  #: what the policy asks of captures is not so
     ELSEWHERE = "elsewhere"  #: harm, but in evidence that does not count, or on a machine of no fleet

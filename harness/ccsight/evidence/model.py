@@ -178,6 +178,14 @@ class Capture(Told, frozen=True, kw_only=True):
     seconds: dict[str, float]  #: stage -> how long it took, wall clock
     console: Console | None = None
 
+    def and_arrived(self, arrivals: "Arrivals") -> "Capture":
+        """Return this with what the cell's boot for restoring said."""
+        return msgspec.structs.replace(
+            self,
+            restored=self.restored + arrivals.restored,
+            failures=self.failures | arrivals.failures,
+        )
+
     @property
     def launch(self) -> tuple[View, ...]:
         """The views of a VM as it was launched: pinned to no CPU, nothing written to it."""

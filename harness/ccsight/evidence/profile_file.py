@@ -127,7 +127,9 @@ def _sizes(given: Mapping[str, Hex], place: str) -> dict[int, Hex]:
     for selector in given:
         if selector not in known:
             raise UsageError(
-                f"{place}: CCSIDR_EL1 has no selector {selector!r}", evidence=nearest(selector, known)
+                f"{place}: CCSIDR_EL1 has no selector {selector!r}",
+                evidence=nearest(selector, known),
+                next_step="a selector is twice the level less two, and one more for instructions: 0 to 13",
             )
     return {known[selector]: value for selector, value in given.items()}
 

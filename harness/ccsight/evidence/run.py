@@ -88,29 +88,31 @@ class Run:
         return next(captured, last) or 1
 
     def capture(self, cell: Cell) -> Capture | None:
-        """Return a cell's capture, or None where there is none.
+        """Return all that is known of a cell, or None where there is no capture of it.
 
-        Raises EvidenceError for one that is malformed, or another cell's.
+        Raises EvidenceError for evidence that is malformed, or another cell's.
         """
+        found = self.own_capture(cell)
+        arrivals = self.arrivals(cell) if found else None
+        return found.and_arrived(arrivals) if found and arrivals else found
+
+    def own_capture(self, cell: Cell) -> Capture | None:
+        """Return a cell's capture without what its boot for restoring said. Raises EvidenceError."""
         path = self.boot_folder(cell, self.boot(cell)) / "capture.json"
         if not path.is_file():
             return None
-        found = read_capture(path)
-        if found.cell != cell:
-            raise EvidenceError(f"{shown(path)} is of another cell", evidence=f"it is of {found.cell.title}")
-        arrivals = self.arrivals(cell)
-        if arrivals is None:
-            return found
-        return msgspec.structs.replace(
-            found,
-            restored=found.restored + arrivals.restored,
-            failures=found.failures | arrivals.failures,
-        )
+        found = _of_this_schema(_read(path, Capture), path)
+        return _of_this_cell(found, cell, path)
 
     def arrivals(self, cell: Cell) -> Arrivals | None:
-        """Return what a cell's boot for restoring said, None where there was none yet."""
+        """Return what a cell's boot for restoring said, None where there was none yet.
+
+        Raises EvidenceError for what is malformed, or another cell's.
+        """
         path = self.folder / "captures" / cell.id / RESTORE / "arrivals.json"
-        return _of_this_schema(_read(path, Arrivals), path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        return _of_this_cell(_of_this_schema(_read(path, Arrivals), path), cell, path)
 
     def state(self, cell: Cell, file: str) -> Path:
         """Return where a VM lies that was saved in the boot of a cell that counts."""
@@ -185,6 +187,15 @@ def _of_this_schema(evidence: Versioned, where: Path) -> Versioned:
             f"this ccsight reads {READABLE[0]} to {READABLE[-1]}",
             next_step="read it with the ccsight that wrote it",
         )
+    return evidence
+
+
+Celled = TypeVar("Celled", Capture, Arrivals)
+
+
+def _of_this_cell(evidence: Celled, cell: Cell, where: Path) -> Celled:
+    if evidence.cell != cell:
+        raise EvidenceError(f"{shown(where)} is of another cell", evidence=f"it is of {evidence.cell.title}")
     return evidence
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -142,6 +143,7 @@ class Cell(Record, frozen=True):
         return f"{self.machine}  {self.kernel}"
 
 
+@lru_cache(maxsize=1 << 12)
 def slug(spec: str) -> str:
     """Return a spec as a file name that no other spec has: readable where it is short and plain.
 

@@ -159,7 +159,10 @@ def _said(judged: Judged, held: tuple[Fact, ...], policy: Policy) -> str:
         Kind.LAW: f"{judged.check} fails",
         Kind.UPGRADE: f"upgrade to {policy.new.text} is {held[0].word}",
         Kind.ROLLBACK: f"roll-back to {policy.old.text} is {held[0].word}",
+        Kind.CROSSING: f"{judged.name} is {held[0].word}",
         Kind.LAUNCH: "a fresh launch differs",
+        Kind.REGISTERS: f"the register list {held[0].word}",
+        Kind.LAYOUT: f"the layout of CCSIDR_EL1 {held[0].word}",
         Kind.BASELINE: "a fresh launch is not as in its baseline",
         Kind.PREDICATE: "not so",
     }

@@ -49,7 +49,7 @@ def of_law(case: Case) -> tuple[Fact, ...]:
     )
 
 
-def of_launch(case: Case, demand: Demand) -> tuple[Fact, ...]:
+def of_case(case: Case, demand: Demand, _ends: tuple[Capture, Capture]) -> tuple[Fact, ...]:
     """Return what a fresh launch shows otherwise, as far as that is not accepted."""
     if case.outcome in demand.accepted:
         return ()
@@ -57,6 +57,25 @@ def of_launch(case: Case, demand: Demand) -> tuple[Fact, ...]:
     found = [Fact(finding.subject, case.outcome, finding.said) for finding in named]
     every = found or [Fact("", case.outcome, case.outcome)]
     return _once(fact for fact in every if not demand.accepts(fact.subject, fact.word))
+
+
+def of_lists(case: Case, demand: Demand, ends: tuple[Capture, Capture]) -> tuple[Fact, ...]:
+    """Return which registers KVM_GET_REG_LIST lists with one kernel only, as far as that is not accepted."""
+    if case.outcome in demand.accepted:
+        return ()
+    old, new = (_listed(capture) for capture in ends)
+    gone = {each for vcpu, ids in old.items() for each in ids - new.get(vcpu, set())}
+    come = {each for vcpu, ids in new.items() for each in ids - old.get(vcpu, set())}
+    found = [Fact(name(each), "shrank", "not in the new kernel's list") for each in sorted(gone)]
+    found += [Fact(name(each), "grew", "only in the new kernel's list") for each in sorted(come)]
+    return _once(fact for fact in found if not demand.accepts(fact.subject, fact.word))
+
+
+def _listed(capture: Capture) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    for each in capture.register_lists:
+        found.setdefault(each.vcpu, set()).update(each.ids)
+    return found
 
 
 def of_moves(found: Sequence[Moved], ends: tuple[Capture, Capture], demand: Demand) -> tuple[Fact, ...]:

@@ -1,12 +1,11 @@
-"""Reading runs, one after the other: what is left of all of them is what the decision is made of."""
+"""Reading runs: what is left of all of them is what the decision is made of."""
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from ccsight.gate.controls import controls
-from ccsight.gate.judging import sightings
 from ccsight.gate.load import Loaded
-from ccsight.gate.log import read_log
+from ccsight.gate.panel import Panel
 from ccsight.gate.policy import Policy
 from ccsight.gate.seen import Control, Seen
 
@@ -26,24 +25,32 @@ class Evidence:
         return [seen for seen in self.seen if seen.member == member]
 
 
-def gather(loaded: Iterable[Loaded], policy: Policy, baselines: Mapping[str, str]) -> Evidence:
-    """Read and judge runs, one after the other; ``baselines`` are texts by member of the fleet."""
+def gather(
+    loaded: Iterable[Loaded],
+    policy: Policy,
+    baselines: Mapping[str, str],
+    executor: Executor | None = None,
+) -> Evidence:
+    """Read and judge runs; ``baselines`` are texts by member of the fleet.
+
+    Where there is an ``executor``, it judges those that come behind the first few. Raises InfraError.
+    """
     found = Evidence()
-    for each in loaded:
+    for each, said in Panel(policy, baselines, executor).hear(loaded):
         if each.run is None:
-            found.damaged.append(each)
+            found.damaged += [] if each.passed else [each]
+            found.notes += [f"{each.folder} is passed over: {each.passed}"] if each.passed else []
             continue
-        run, log = each.run, read_log(each.run)
-        if run.plan.id in found.runs:
-            found.notes.append(f"{each.folder}: run {run.plan.id} is there twice, and counts once")
-        found.runs[run.plan.id] = None
-        before = len(found.seen)
-        found.seen += sightings(run, policy, baselines, log)
-        if len(found.seen) == before:
+        plan = each.run.plan
+        if plan.id in found.runs:
+            found.notes.append(f"{each.folder}: run {plan.id} is there twice, and counts once")
+        found.runs[plan.id] = None
+        found.seen += said.seen
+        if not said.seen:
             found.notes.append(f"{each.folder} has nothing of {policy.new.text}")
-        if log.unread:
+        if said.unread:
             found.notes.append(f"{each.folder}: its log is cut off or damaged; verdicts are made anew")
-        found.controls += controls(run) if policy.wanted.control else ()
+        found.controls += said.controls
     strangers = dict.fromkeys(each.machine for each in found.seen if not each.member)
     found.notes += [f"{machine} is of no machine of the policy" for machine in strangers]
     return found

@@ -1,43 +1,41 @@
 """From a run's folder to what the decision needs of it: a machine at a time, and nothing of it is kept."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ccsight.checks import AGREEMENTS, LAWS, LAWS_ON_REQUEST, RULES, TRIALS
 from ccsight.checks.answers import Subject, ask
-from ccsight.checks.migration import Moved, moves
 from ccsight.checks.predicates import Predicate
 from ccsight.checks.registry import NotObserved
 from ccsight.checks.verdict import judged as verdict
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.decision import Kind
-from ccsight.evidence.model import Capture, Substrate
+from ccsight.evidence.model import Capture, KernelFacts, Substrate
 from ccsight.evidence.plan import USUAL
 from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.gate import baseline, facts
+from ccsight.gate.comparing import comparisons, safely
 from ccsight.gate.log import Log
 from ccsight.gate.policy import WORTH, Policy
 from ccsight.gate.seen import Judged, Seen
 from ccsight.gate.site import Site, observe
-from ccsight.kvm.vmms import Outcome
 from ccsight.status import Status
 
-#: Which check tells how VMs fare on which way.
-WAYS = {Kind.UPGRADE: "CR-007", Kind.ROLLBACK: "CR-008"}
-LAUNCH = "CR-009"
 _USUAL = {*LAWS, *(law.id for law in LAWS_ON_REQUEST.values() if USUAL.runs(law.program))}
 _LAWS = LAWS.keys() | LAWS_ON_REQUEST.keys() | AGREEMENTS.keys() | TRIALS.keys() | RULES.keys()
 _LOST = (Status.MISS, Status.ERROR)
 
 
-def sightings(run: Run, policy: Policy, baselines: Mapping[str, str], log: Log) -> Iterator[Seen]:
-    """Yield what a run says of each of its machines; nothing where it is not of the new kernel."""
+def sightings(
+    run: Run, policy: Policy, baselines: Mapping[str, str], log: Log, machines: Iterable[str]
+) -> Iterator[Seen]:
+    """Yield what a run says of each of these machines; nothing where it is not of the new kernel."""
     build_ids = _build_ids(run) if policy.old.build_id or policy.new.build_id else {}
     old, new = (kernel.among(run.plan, build_ids) for kernel in (policy.old, policy.new))
     if not new:
         return
-    for machine in run.plan.machines:
+    for machine in machines:
         site = observe(run, run.plan.cell(machine, old) if old else None, run.plan.cell(machine, new))
         members = [member.name for member in policy.fleet if member.has(machine, site.captures)]
         for member in members or [""]:
@@ -72,14 +70,20 @@ def _seen(site: Site, member: str, found: tuple[Judged, ...], shown: tuple[str, 
             key=WORTH.index,
             default=Substrate.UNKNOWN,
         ),
-        old=_identity(old),
-        new=_identity(new),
+        old=_identity(old.kernel if old else None),
+        new=_identity(new.kernel if new else None),
         boot=new.machine.boot_id if new else "",
         ccsight=run.plan.ccsight,
         judged=found,
         values=shown,
         release=new.kernel.release if new else "",
+        again=(_again(site, site.old), _again(site, site.new)),
     )
+
+
+def _again(site: Site, cell: Cell | None) -> str:
+    arrived = site.arrivals.get(cell.id) if cell else None
+    return _identity(arrived.kernel if arrived else None)
 
 
 def _file(run: Run, cell: Cell) -> Path:
@@ -88,9 +92,9 @@ def _file(run: Run, cell: Cell) -> Path:
     return next((folder / name for name in names if (folder / name).is_file()), run.folder / "run.json")
 
 
-def _identity(capture: Capture | None) -> str:
+def _identity(kernel: KernelFacts | None) -> str:
     """Return what tells a kernel from any other: its build-id; its banner where it has none."""
-    return capture.kernel.build_id or capture.kernel.banner if capture else ""
+    return kernel.build_id or kernel.banner if kernel else ""
 
 
 def _judged(site: Site, policy: Policy, log: Log, *, fleet: bool) -> tuple[Judged, ...]:
@@ -103,8 +107,7 @@ def _judged(site: Site, policy: Policy, log: Log, *, fleet: bool) -> tuple[Judge
     found = [_law(site, check, log) for check in _required(site.new, policy, log)]
     if fleet:
         found += _lost(site)
-        found += [_way(site, kind, policy, log) for kind in WAYS if policy.demands[kind].asked]
-        found += [_launch(site, policy, log)] if policy.demands[Kind.LAUNCH].asked else []
+        found += comparisons(site, policy, log)
         found += [_predicate(site, predicate) for predicate in policy.predicates]
     return tuple(found)
 
@@ -124,21 +127,8 @@ def _lost(site: Site) -> Iterator[Judged]:
                 yield Judged(Kind.UNOBSERVED, program, missed=f"{program}: {failure.fact}")
 
 
-def _safely(kind: Kind, name: str, check: str, judge: Callable[[], Judged]) -> Judged:
-    """Return a judgement; a check that breaks on what it is given has judged nothing."""
-    try:
-        return judge()
-    except NotObserved as error:
-        return Judged(kind, name, check, missed=error.fact)
-    except Exception as error:
-        # Evidence may have been altered in ways that no check thought of: ERROR, as of any code of ours.
-        return Judged(
-            kind, name, check, missed=f"{name} breaks on this evidence: {type(error).__name__}: {error}"
-        )
-
-
 def _law(site: Site, check: str, log: Log) -> Judged:
-    return _safely(Kind.LAW, check, check, lambda: _of_case(_case(site, check, log), log))
+    return safely(Kind.LAW, check, check, lambda: _of_case(_case(site, check, log), log))
 
 
 def _of_case(case: Case, log: Log) -> Judged:
@@ -168,35 +158,6 @@ def _agreement(site: Site, check: str, log: Log) -> Case:
     )
 
 
-def _way(site: Site, kind: Kind, policy: Policy, log: Log) -> Judged:
-    def judge() -> Judged:
-        ends = site.ends if kind is Kind.UPGRADE else site.ends[::-1]
-        found = moves(*ends)
-        case = Case(check=check, cells=site.pair, status=Status.DONE, outcome=_worst(found))
-        held = facts.of_moves(found, (ends[0], ends[1]), policy.demands[kind])
-        return Judged(kind, check, check, held, denied=log.denies(case), unlogged=log.lacks(case))
-
-    check = WAYS[kind]
-    return _safely(kind, check, check, judge)
-
-
-def _worst(found: tuple[Moved, ...]) -> str:
-    order = list(Outcome)
-    return str(min((moved.worst for moved in found), key=order.index))
-
-
-def _launch(site: Site, policy: Policy, log: Log) -> Judged:
-    def judge() -> Judged:
-        _ = site.ends
-        case = verdict(PlannedCase(check=LAUNCH, cells=site.pair), site.captures, site.failures)
-        if case.status is not Status.DONE:
-            raise NotObserved(case.reason)
-        held = facts.of_launch(case, policy.demands[Kind.LAUNCH])
-        return Judged(Kind.LAUNCH, LAUNCH, LAUNCH, held, denied=log.denies(case), unlogged=log.lacks(case))
-
-    return _safely(Kind.LAUNCH, LAUNCH, LAUNCH, judge)
-
-
 def _predicate(site: Site, predicate: Predicate) -> Judged:
     def judge() -> Judged:
         capture, path = site.shown, site.run.console(site.new, site.run.boot(site.new))
@@ -208,7 +169,7 @@ def _predicate(site: Site, predicate: Predicate) -> Judged:
         held = () if answer.truth else (facts.Fact("", "no", f"{predicate}: {said}"),)
         return Judged(Kind.PREDICATE, f"{predicate}", facts=held)
 
-    return _safely(Kind.PREDICATE, f"{predicate}", "", judge)
+    return safely(Kind.PREDICATE, f"{predicate}", "", judge)
 
 
 def _by_name(site: Site) -> dict[str, Capture]:

@@ -125,3 +125,8 @@ class Policy:
     demands: Mapping[Kind, Demand]
     baseline: bool
     waivers: tuple[Waiver, ...]
+
+    def asks(self, kind: Kind) -> bool:
+        """Tell whether something is asked for."""
+        demand = self.demands.get(kind)
+        return demand is not None and demand.asked

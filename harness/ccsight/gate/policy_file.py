@@ -3,11 +3,8 @@
 What names nothing is refused with the nearest that there is: keys, checks, fields, outcomes, VMMs ...
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-
-import msgspec
 
 from ccsight.arm64.kvm_ids import known as known_registers
 from ccsight.arm64.registers import REGISTERS, base_name
@@ -18,7 +15,8 @@ from ccsight.checks.predicates import Predicate, parse
 from ccsight.errors import UsageError
 from ccsight.evidence.decision import Kind
 from ccsight.evidence.model import Substrate
-from ccsight.evidence.toml import Reader, Row
+from ccsight.evidence.toml import Reader
+from ccsight.gate import policy_rows as rows
 from ccsight.gate.policy import Demand, KernelName, Member, Policy, Wanted
 from ccsight.gate.waivers import Waiver
 from ccsight.kvm.vmms import VMMS, Outcome
@@ -33,73 +31,22 @@ WORDS: Mapping[Kind, tuple[str, ...]] = {
     Kind.LAUNCH: ("differs", "same"),
     Kind.UPGRADE: tuple(Outcome),
     Kind.ROLLBACK: tuple(Outcome),
+    Kind.CROSSING: tuple(Outcome),
+    Kind.REGISTERS: ("changed", "shrank", "grew", "same"),
+    Kind.LAYOUT: ("contradicts", "changes", "same"),
 }
 #: What a waiver's direction is of.
-_CHECKS = {"CR-009": Kind.LAUNCH, "CR-007": Kind.UPGRADE, "CR-008": Kind.ROLLBACK}
+_CHECKS = {
+    "CR-009": Kind.LAUNCH,
+    "CR-007": Kind.UPGRADE,
+    "CR-008": Kind.ROLLBACK,
+    "CR-020": Kind.CROSSING,
+    "CR-014": Kind.REGISTERS,
+    "CR-015": Kind.LAYOUT,
+}
 _LEARN = "see how it is written: ccsight gate --example"
 _BUILD_ID = "build-id:"
 _LEAST_DIGITS = 7
-
-
-class _Kernels(Row, frozen=True, kw_only=True):
-    old: str
-    new: str
-
-
-class _Machine(Row, frozen=True, kw_only=True):
-    specs: tuple[str, ...] = ()
-    cores: tuple[str, ...] = ()
-    substrate: str = ""
-
-
-class _Evidence(Row, frozen=True, kw_only=True):
-    substrate: str = Substrate.METAL
-    observations: int = 1
-    max_age: int = 30
-    control: bool = False
-
-
-class _Laws(Row, frozen=True, kw_only=True):
-    must_pass: str | tuple[str, ...] = "all"  # noqa: S105 - checks, not a password
-    predicates: tuple[str, ...] = ()
-
-
-class _Launch(Row, frozen=True, kw_only=True):
-    accept: str | tuple[str, ...] = "same"
-    fields: dict[str, str] = msgspec.field(default_factory=dict)
-    asked: bool = True
-    baseline: bool = False
-
-
-class _Moves(Row, frozen=True, kw_only=True):
-    accept: str | tuple[str, ...] = "transparent"
-    fields: dict[str, str] = msgspec.field(default_factory=dict)
-    asked: bool = True
-    vmms: tuple[str, ...] = ()
-    strategies: tuple[str, ...] = ()
-
-
-class _Waiver(Row, frozen=True, kw_only=True):
-    id: str
-    check: str
-    field: str = ""
-    machine: str = ""
-    direction: str = ""
-    reason: str
-    owner: str
-    expires: date
-
-
-class _File(Row, frozen=True, kw_only=True):
-    schema: int
-    kernels: object
-    machines: dict[str, object]
-    evidence: object = msgspec.field(default_factory=dict)
-    laws: object = msgspec.field(default_factory=dict)
-    launch: object = msgspec.field(default_factory=dict)
-    upgrade: object = msgspec.field(default_factory=dict)
-    rollback: object = msgspec.field(default_factory=dict)
-    waiver: tuple[object, ...] = ()
 
 
 def read(text: str, file: str) -> Policy:
@@ -109,13 +56,13 @@ def read(text: str, file: str) -> Policy:
     if document.get("schema") != POLICY_SCHEMA:
         has = f"schema {document['schema']!r}" if "schema" in document else "no schema"
         raise UsageError(f"{file} has {has}; this ccsight reads {POLICY_SCHEMA}", next_step=_LEARN)
-    top = reader.row(document, _File, file)
-    kernels = reader.row(top.kernels, _Kernels, f"{file}: [kernels]")
-    evidence = reader.row(top.evidence, _Evidence, f"{file}: [evidence]")
-    laws = reader.row(top.laws, _Laws, f"{file}: [laws]")
-    launch = reader.row(top.launch, _Launch, f"{file}: [launch]")
+    top = reader.row(document, rows.File, file)
+    kernels = reader.row(top.kernels, rows.Kernels, f"{file}: [kernels]")
+    evidence = reader.row(top.evidence, rows.Evidence, f"{file}: [evidence]")
+    laws = reader.row(top.laws, rows.Laws, f"{file}: [laws]")
+    launch = reader.row(top.launch, rows.Launch, f"{file}: [launch]")
     ways = {
-        kind: reader.row(table, _Moves, f"{file}: [{kind}]")
+        kind: reader.row(table, rows.Moves, f"{file}: [{kind}]")
         for kind, table in ((Kind.UPGRADE, top.upgrade), (Kind.ROLLBACK, top.rollback))
     }
     fleet = _fleet(reader, top.machines, evidence)
@@ -130,6 +77,7 @@ def read(text: str, file: str) -> Policy:
         demands={
             Kind.LAUNCH: _demand(launch, Kind.LAUNCH, f"{file}: [launch]"),
             **{kind: _moves(way, kind, f"{file}: [{kind}]") for kind, way in ways.items()},
+            **dict(_more(reader, top)),
         },
         baseline=launch.baseline,
         waivers=_waivers(reader, top.waiver, [member.name for member in fleet]),
@@ -149,11 +97,11 @@ def _kernel(text: str, file: str, other: str = "") -> KernelName:
     return KernelName(text, build_id)
 
 
-def _fleet(reader: Reader, machines: Mapping[str, object], evidence: _Evidence) -> tuple[Member, ...]:
+def _fleet(reader: Reader, machines: Mapping[str, object], evidence: rows.Evidence) -> tuple[Member, ...]:
     found: list[Member] = []
     for name, table in machines.items():
         place = f"{reader.file}: [machines.{name}]"
-        row = reader.row(table, _Machine, place)
+        row = reader.row(table, rows.Machine, place)
         if not row.specs and not row.cores:
             raise UsageError(f"{place} names no specs and no cores", next_step=_LEARN)
         least = _substrate(row.substrate or evidence.substrate, place)
@@ -171,7 +119,7 @@ def _substrate(word: str, place: str) -> Substrate:
     return Substrate(_one_of(word, known, f"{place}: there is no substrate"))
 
 
-def _wanted(row: _Evidence, place: str) -> Wanted:
+def _wanted(row: rows.Evidence, place: str) -> Wanted:
     for key, number in (("observations", row.observations), ("max_age", row.max_age)):
         if number < 1:
             raise UsageError(f"{place}: {key} is {number}; at least 1", next_step=_LEARN)
@@ -187,7 +135,7 @@ def _laws(given: str | Sequence[str], place: str) -> tuple[str, ...]:
     for check in given:
         if check in COMPARISONS | CROSSINGS:
             fact = f"{place}: {check} is a comparison: it has an outcome, and passes nothing"
-            raise UsageError(fact, next_step="say what is accepted in [launch], [upgrade] or [rollback]")
+            raise UsageError(fact, next_step=f"say what is accepted in [{_CHECKS[check]}]")
         _one_of(check, REQUIRABLE, f"{place}: there is no law")
     return tuple(dict.fromkeys(given))
 
@@ -200,7 +148,7 @@ def _predicate(text: str, place: str) -> Predicate:
     return found
 
 
-def _demand(row: _Launch | _Moves, kind: Kind, place: str) -> Demand:
+def _demand(row: rows.Launch | rows.Moves | rows.Compared, kind: Kind, place: str) -> Demand:
     words = WORDS[kind]
     if isinstance(row.accept, str):
         accepted = _at_worst(row.accept, words, place)
@@ -208,13 +156,27 @@ def _demand(row: _Launch | _Moves, kind: Kind, place: str) -> Demand:
         accepted = frozenset(_one_of(word, words, f"{place}: there is no outcome") for word in row.accept)
     fields = {_field(field, place): _at_worst(word, words, place) for field, word in row.fields.items()}
     for field, allowed in fields.items():
+        whole = f"name {field.partition('.')[0]}"
+        if "." in field and kind is Kind.REGISTERS:
+            raise UsageError(f"{place}: KVM lists registers, not fields: {field}", next_step=whole)
         if "." in field and {Outcome.REFUSED, Outcome.LOSSY} & allowed:
             fact = f"{place}: KVM refuses registers, not fields: {field}"
-            raise UsageError(fact, next_step=f"name {field.partition('.')[0]}, or accept visible at worst")
+            raise UsageError(fact, next_step=f"{whole}, or accept visible at worst")
     return Demand(accepted, fields, asked=row.asked)
 
 
-def _moves(row: _Moves, kind: Kind, place: str) -> Demand:
+def _more(reader: Reader, top: rows.File) -> Iterator[tuple[Kind, Demand]]:
+    """Yield what is asked for where there is a table of it."""
+    if top.crossing is not None:
+        place = f"{reader.file}: [{Kind.CROSSING}]"
+        yield Kind.CROSSING, _moves(reader.row(top.crossing, rows.Moves, place), Kind.CROSSING, place)
+    for kind, table in ((Kind.REGISTERS, top.registers), (Kind.LAYOUT, top.layout)):
+        if table is not None:
+            place = f"{reader.file}: [{kind}]"
+            yield kind, _demand(reader.row(table, rows.Compared, place), kind, place)
+
+
+def _moves(row: rows.Moves, kind: Kind, place: str) -> Demand:
     demand = _demand(row, kind, place)
     names = [vmm.name for vmm in VMMS]
     vmms = tuple(_one_of(vmm, names, f"{place}: there is no VMM") for vmm in row.vmms)
@@ -248,7 +210,7 @@ def _one_of(word: str, known: Iterable[str], fact: str) -> str:
 def _waivers(reader: Reader, tables: Iterable[object], machines: Sequence[str]) -> tuple[Waiver, ...]:
     found: dict[str, Waiver] = {}
     for number, table in enumerate(tables, 1):
-        row = reader.row(table, _Waiver, f"{reader.file}: [[waiver]] {number}")
+        row = reader.row(table, rows.Waiver, f"{reader.file}: [[waiver]] {number}")
         place = f"{reader.file}: waiver {row.id}"
         empty = [key for key in ("id", "reason", "owner") if not getattr(row, key).strip()]
         if empty or row.id in found:

@@ -33,7 +33,8 @@ class Seen:
     """What a run says of one machine; ``member`` is that of the fleet, "" where it is of none.
 
     ``substrate`` is the lesser of both boots'. ``old`` and ``new`` identify what ran, "" where nothing did;
-    ``boot`` is the new kernel's boot-id. ``values`` is what a fresh launch shows, a line each.
+    ``boot`` is the new kernel's boot-id. ``again`` identifies, in the same order, what ran where VMs were
+    restored in boots of their own. ``values`` is what a fresh launch shows, a line each.
     """
 
     run: str
@@ -50,6 +51,7 @@ class Seen:
     judged: tuple[Judged, ...]
     values: tuple[str, ...] = ()
     release: str = ""
+    again: tuple[str, str] = ("", "")
 
     def pointer(self, check: str = "") -> Pointer:
         """Return where this lies."""

@@ -7,14 +7,17 @@ from ccsight.checks.registry import NotObserved
 from ccsight.errors import EvidenceError
 from ccsight.evidence.boots import Boots
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import Capture
+from ccsight.evidence.model import Arrivals, Capture
 from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 
 
 @dataclass(frozen=True)
 class Site:
-    """A machine of a run with its old and its new kernel: what there is of either, by cell id."""
+    """A machine of a run with its old and its new kernel: what there is of either, by cell id.
+
+    ``captures`` have what was restored in another boot, too; ``arrivals`` tells which kernel that was.
+    """
 
     run: Run
     old: Cell | None
@@ -22,18 +25,20 @@ class Site:
     captures: Mapping[str, Capture]
     failures: Mapping[str, Failure]
     boots: Mapping[str, Boots]
+    arrivals: Mapping[str, Arrivals]
 
     @property
     def ends(self) -> tuple[Capture, Capture]:
         """Both captures. Raises NotObserved."""
-        return self._capture(self.old), self.shown
+        return self.shown_of(self.old), self.shown
 
     @property
     def shown(self) -> Capture:
         """The new kernel's. Raises NotObserved."""
-        return self._capture(self.new)
+        return self.shown_of(self.new)
 
-    def _capture(self, cell: Cell | None) -> Capture:
+    def shown_of(self, cell: Cell | None) -> Capture:
+        """The capture of one of its cells. Raises NotObserved."""
         if cell is None:
             raise NotObserved("the run has no such old kernel")
         if cell.id not in self.captures:
@@ -52,13 +57,16 @@ def observe(run: Run, old: Cell | None, new: Cell) -> Site:
     captures: dict[str, Capture] = {}
     failures: dict[str, Failure] = {}
     boots: dict[str, Boots] = {}
+    arrivals: dict[str, Arrivals] = {}
     for cell in filter(None, (old, new)):
         try:
-            capture = run.capture(cell)
+            capture = run.own_capture(cell)
+            arrived = run.arrivals(cell) if capture else None
             failure, row = (None, None) if capture else (run.failure(cell), run.boots(cell))
         except EvidenceError as error:
-            capture, failure, row = None, Failure.of(error), None
-        captures |= {cell.id: capture} if capture else {}
+            capture, arrived, failure, row = None, None, Failure.of(error), None
+        captures |= {cell.id: capture.and_arrived(arrived) if arrived else capture} if capture else {}
+        arrivals |= {cell.id: arrived} if arrived else {}
         failures |= {cell.id: failure} if failure else {}
         boots |= {cell.id: row} if row else {}
-    return Site(run, old, new, captures, failures, boots)
+    return Site(run, old, new, captures, failures, boots, arrivals)

@@ -28,7 +28,9 @@ def about_runs(evidence: Evidence, policy: Policy, now: datetime) -> Iterator[Re
 def kernels(evidence: Evidence, policy: Policy, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what identifies the old and the new kernel, each as often as there are different ones."""
     timely = _timely(evidence, policy, now)
-    return _ids(seen.old for seen in timely), _ids(seen.new for seen in timely)
+    old = (name for seen in timely for name in (seen.old, seen.again[0]))
+    new = (name for seen in timely for name in (seen.new, seen.again[1]))
+    return _ids(old), _ids(new)
 
 
 def _ids(found: Iterable[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from ccsight.kernels import objects
 from ccsight.kernels.mbox import Patch, Patchset, read
 from ccsight.kernels.objects import Source
 from ccsight.process import Completed
+from ccsight.scratch import Scratch
 from ccsight.store import write_atomically
 
 __all__ = ["Patch", "Patchset", "apply", "read"]
@@ -69,7 +69,7 @@ def apply(source: Source, patchset: Patchset, deadline: Deadline, base: Source |
 
 
 def _applied(source: Source, patchset: Patchset, base: Source, deadline: Deadline) -> str:
-    with tempfile.TemporaryDirectory(prefix="ccsight-patch-") as scratch:
+    with Scratch() as scratch:
         bench = _Bench(Path(scratch), source, deadline)
         files = [bench.folder / f"{number:04}.diff" for number, _ in enumerate(patchset.patches)]
         for file, patch in zip(files, patchset.patches, strict=True):

@@ -6,6 +6,7 @@ What KVM says was observed, in the way that each VMM goes; a new VMM, or version
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from ccsight.arm64.kvm_ids import COUNTERS, name
 from ccsight.arm64.registers import in_short
@@ -47,7 +48,13 @@ def lost(restored: Restored) -> tuple[Left, ...]:
 
 def named(found: tuple[Left, ...]) -> str:
     """Return registers in short, each once: ``CCSIDR_EL1[3-13], TCR2_EL1``."""
-    return in_short(map(name, sorted({left.kvm_id for left in found})))
+    return _named(tuple(left.kvm_id for left in found))
+
+
+@lru_cache(maxsize=1 << 10)
+def _named(kvm_ids: tuple[int, ...]) -> str:
+    """Return the names of ids in short; VMs of a kernel lack the same ones over and over."""
+    return in_short(map(name, sorted(set(kvm_ids))))
 
 
 def by_errno(refused: tuple[Left, ...]) -> str:

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO, NoReturn
 
 from ccsight import cdata
@@ -28,6 +27,7 @@ from ccsight.paths import data_dir
 from ccsight.probes.build import LIBRARY, PROBE
 from ccsight.probes.runner import Keep, Probe, hashes
 from ccsight.process import Completed, OutputTooLong, die_with
+from ccsight.scratch import Scratch
 
 _FORK = multiprocessing.get_context("fork")
 #: What a shell says of a program that is there and cannot be run.
@@ -63,7 +63,7 @@ def at_hand(host: Host, folder: Path, deadline: Deadline, keep: Keep) -> Iterato
 
     The library stays where it is: /tmp may be mounted noexec.
     """
-    with TemporaryDirectory(prefix="ccsight-") as place:
+    with Scratch() as place:
         for image in folder.glob("*.img"):
             shutil.copyfile(image, Path(place) / image.name)
         here = LibraryHost(host, f"{place}/{PROBE}", folder / LIBRARY)

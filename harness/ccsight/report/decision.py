@@ -8,8 +8,14 @@ from ccsight.report.blocks import Flow, Line, Page, Span, Tone, grid, line, span
 from ccsight.report.printable import printable
 
 _TONES = {Verdict.ADVANCE: Tone.GOOD, Verdict.HOLD: Tone.CAUTION, Verdict.REVERT: Tone.BAD}
-#: What a tally is called.
-_WORDS = {Kind.LAW: "laws", Kind.ROLLBACK: "roll-back", Kind.BASELINE: "as in their baselines"}
+#: What a tally is called, where its kind does not say it.
+TALLIES = {
+    Kind.LAW: "laws",
+    Kind.ROLLBACK: "roll-back",
+    Kind.CROSSING: "between machines",
+    Kind.REGISTERS: "register lists",
+    Kind.BASELINE: "as in their baselines",
+}
 #: How many members of the fleet, and places, a line names.
 _MOST = 4
 #: What Markdown would take for markup.
@@ -27,7 +33,7 @@ def render(decision: Decision, *, verbose: bool = False) -> Page:
     rows = []
     for number, reason in enumerate(decision.reasons, 1):
         tone = Tone.BAD if reason.verdict is Verdict.REVERT else Tone.PLAIN
-        said = spans((_said(reason), tone), (f"    {reason.check}" if reason.check else "", Tone.DIM))
+        said = spans((of_machines(reason), tone), (f"    {reason.check}" if reason.check else "", Tone.DIM))
         rows.append((spans((f"{number:>3}", Tone.DIM)), said))
         places = reason.evidence if verbose else reason.evidence[:1]
         rows += [(spans(""), spans(("evidence  ", Tone.DIM), place.file)) for place in places]
@@ -40,7 +46,7 @@ def render(decision: Decision, *, verbose: bool = False) -> Page:
     return (*page, *([grid(said_below, indent=0)] if said_below else []), tallies)
 
 
-def _said(reason: Reason) -> str:
+def of_machines(reason: Reason) -> str:
     """Return a reason with the members of the fleet that it is of."""
     if not reason.machines:
         return reason.said
@@ -50,7 +56,7 @@ def _said(reason: Reason) -> str:
 
 def _tally(tally: Tally) -> tuple[Span, ...]:
     tone = Tone.GOOD if tally.met == tally.of else Tone.BAD
-    return spans((f"{_WORDS.get(tally.kind, tally.kind)} ", Tone.DIM), (f"{tally.met} of {tally.of}", tone))
+    return spans((f"{TALLIES.get(tally.kind, tally.kind)} ", Tone.DIM), (f"{tally.met} of {tally.of}", tone))
 
 
 def _waived(decision: Decision) -> Iterator[str]:
@@ -64,14 +70,16 @@ def markdown(decision: Decision) -> bytes:
     lines = [
         f"## {decision.verdict}: {_plain(decision.old.name)} → {_plain(decision.new.name)}",
         "",
-        ", ".join(f"{_WORDS.get(each.kind, each.kind)} {each.met} of {each.of}" for each in decision.tallies),
+        ", ".join(
+            f"{TALLIES.get(each.kind, each.kind)} {each.met} of {each.of}" for each in decision.tallies
+        ),
         "",
     ]
     if decision.reasons:
         lines += ["| | why | check | evidence | next |", "|---|---|---|---|---|"]
     for reason in decision.reasons:
         place = reason.evidence[0].file if reason.evidence else ""
-        cells = (reason.verdict, _said(reason), reason.check, place, reason.next_step)
+        cells = (reason.verdict, of_machines(reason), reason.check, place, reason.next_step)
         lines.append(f"| {' | '.join(map(_plain, cells))} |")
     lines += [f"\n*waived:* {_plain(said)}" for said in _waived(decision)]
     lines += [f"\n*note:* {_plain(said)}" for said in decision.notes]

@@ -89,10 +89,14 @@ def decode(reading: str, value: int) -> tuple[Decoded, ...]:
     name = base_name(reading)
     if name not in REGISTERS:
         raise UsageError(
-            f"{reading!r} is not a register that ccsight decodes", evidence=nearest(name, REGISTERS)
+            f"{reading!r} is not a register that ccsight decodes",
+            evidence=nearest(name, REGISTERS),
+            next_step=f"it decodes {', '.join(REGISTERS)}",
         )
     if not 0 <= value < 1 << 64:
-        raise UsageError(f"{value:#x} does not fit into a 64-bit register")
+        raise UsageError(
+            f"{value:#x} does not fit into a 64-bit register", next_step="give at most 16 hex digits"
+        )
     if name == "CCSIDR_EL1":
         return tuple(_decode_ccsidr(value, layout) for layout in Layout)
     register = REGISTERS[name]

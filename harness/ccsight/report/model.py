@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from msgspec import structs
@@ -46,7 +47,11 @@ class Result:
 
     def cell(self, cell_id: str) -> Cell:
         """Return a planned cell by its id."""
-        return next(cell for cell in self.plan.cells if cell.id == cell_id)
+        return self._cells[cell_id]
+
+    @cached_property
+    def _cells(self) -> dict[str, Cell]:
+        return {cell.id: cell for cell in self.plan.cells}
 
     def capture(self, machine: str, kernel: str) -> Capture | None:
         """Return what a machine showed under a kernel, by their specs; None where nothing was observed."""
@@ -96,7 +101,14 @@ class Result:
 
     def cases_of(self, machine: str) -> tuple[Case, ...]:
         """Return a machine's cases, in the plan's order; one about two machines is the second one's."""
-        return tuple(case for case in self.cases if self.cell(case.cells[-1]).machine == machine)
+        return tuple(self._cases.get(machine, ()))
+
+    @cached_property
+    def _cases(self) -> dict[str, list[Case]]:
+        found: dict[str, list[Case]] = {}
+        for case in self.cases:
+            found.setdefault(self.cell(case.cells[-1]).machine, []).append(case)
+        return found
 
     @classmethod
     def of(cls, run: Run) -> "Result":

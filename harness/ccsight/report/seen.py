@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ccsight.arm64.caches import Layout
 from ccsight.evidence.model import Capture
@@ -67,9 +68,13 @@ def _alike(view: View, other: View) -> bool:
     return (view.vantage, view.program, view.readings) == (other.vantage, other.program, other.readings)
 
 
+#: A capture has the same few values in hundreds of views.
+_decoded = lru_cache(maxsize=1 << 12)(decode_reading)
+
+
 def _registers(view: View, layout: Layout) -> Iterator[Register]:
     for name, reading in view.readings.items():
         if reading.value is None:
             yield Register(name, reading.problem, None)
         else:
-            yield Register(name, f"{reading.value:#x}", decode_reading(name, reading.value, layout))
+            yield Register(name, f"{reading.value:#x}", _decoded(name, reading.value, layout))

@@ -8,11 +8,11 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ccsight import process
 from ccsight.deadline import Deadline
 from ccsight.errors import EvidenceError, ToolMissing, UsageError
+from ccsight.scratch import Scratch
 
 NAMESPACE = "ccsight"
 #: ssh-keygen reads what was signed from its standard input, which our door closes; the shell opens it.
@@ -35,7 +35,7 @@ class Signer:
 
 def sign(key: Path, root: str, deadline: Deadline) -> bytes:
     """Return the signature of a root hash. Raises UsageError for a key that cannot sign, ToolMissing."""
-    with TemporaryDirectory(prefix="ccsight-") as place:
+    with Scratch() as place:
         message = _message(Path(place), root)
         argv = ("ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", str(key), str(message))
         done = process.run(argv, deadline, env=_ENGLISH, expect=None)
@@ -61,7 +61,7 @@ def signer(signature: bytes, root: str, signers: Path | None, deadline: Deadline
         )
     if not shutil.which("ssh-keygen"):  # of the shell below nobody would know
         raise ToolMissing("ssh-keygen is not on this system", next_step="ccsight doctor")
-    with TemporaryDirectory(prefix="ccsight-") as place:
+    with Scratch() as place:
         message = _message(Path(place), root)
         file = message.with_suffix(".sig")
         file.write_bytes(signature)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -114,11 +115,16 @@ def made(results: Path, result: Result, name: str = "", **plan: object) -> Path:
 
 
 def gated(
-    policy: str, *folders: Path, now: datetime = NOW, baselines: dict[str, str] | None = None
+    policy: str,
+    *folders: Path,
+    now: datetime = NOW,
+    baselines: dict[str, str] | None = None,
+    executor: Executor | None = None,
 ) -> Decision:
     """Return what a gate decides."""
     found = read(policy, "rollout.toml")
-    return decide(gather(load(map(str, folders), Path("nowhere")), found, baselines or {}), found, now)
+    loaded = load(map(str, folders), Path("nowhere"))
+    return decide(gather(loaded, found, baselines or {}, executor), found, now)
 
 
 def reasons(decision: Decision, kind: Kind) -> list[Reason]:

@@ -6,27 +6,33 @@ from collections.abc import Sequence
 from functools import cache
 from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cffi import FFI
+if TYPE_CHECKING:
+    from cffi import FFI
 
 _NOT_FOR_CFFI = re.compile(r"^\s*#(?!\s*define\s+\w+\s+(0x)?[0-9a-fA-F]+\s*(/\*.*)?$).*$", re.MULTILINE)
 
 
 @cache
-def declarations(header: Path) -> FFI:
-    """Return what a header declares: structs, enums, and the #defines that are plain numbers."""
+def declarations(header: Path) -> "FFI":
+    """Return what a header declares: structs, enums, and the #defines that are plain numbers.
+
+    Cffi reads it with a whole parser of C, which is imported where there is something to read.
+    """
+    from cffi import FFI
+
     ffi = FFI()
     ffi.cdef(_NOT_FOR_CFFI.sub("", header.read_text()))
     return ffi
 
 
-def constant(ffi: FFI, name: str) -> int:
+def constant(ffi: "FFI", name: str) -> int:
     """Return an enumerator or a #defined number."""
     return int(getattr(ffi.dlopen(None), name))
 
 
-def size_of(ffi: FFI, kind: str) -> int:
+def size_of(ffi: "FFI", kind: str) -> int:
     """Return the bytes of a type, such as ``struct table``."""
     return int(ffi.sizeof(kind))
 
@@ -42,6 +48,6 @@ def main_of(library: Path, header: Path, name: str, argv: Sequence[str], descrip
     return int(getattr(ffi.dlopen(str(library)), name)(len(words), vector, descriptor))
 
 
-def laid_over(ffi: FFI, kind: str, memory: mmap) -> Any:  # noqa: ANN401 - C's types are not Python's
+def laid_over(ffi: "FFI", kind: str, memory: mmap) -> Any:  # noqa: ANN401 - C's types are not Python's
     """Return a pointer to a type that reads and writes a mapping in place; it keeps the mapping alive."""
     return ffi.from_buffer(f"{kind} *", memory)

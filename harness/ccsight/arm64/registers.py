@@ -7,6 +7,7 @@ A new register is a new row; a new field is a new entry in its row.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from ccsight.arm64.suggest import nearest
 
@@ -21,7 +22,7 @@ class Field:
     meaning: str
     words: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def mask(self) -> int:
         """The field's bits, in place."""
         return (2 << self.hi) - (1 << self.lo)
@@ -46,7 +47,7 @@ class Register:
     fields: tuple[Field, ...]
     res1: int = 0  #: bits outside every field that read as 1
 
-    @property
+    @cached_property
     def mask(self) -> int:
         """All bits that belong to a field."""
         return sum(field.mask for field in self.fields)
@@ -175,6 +176,11 @@ def in_short(names: Iterable[str]) -> str:
 
     So do their fields: ``CCSIDR_EL1[3-4].LineSize``.
     """
+    return _in_short(tuple(names))
+
+
+@lru_cache(maxsize=1 << 10)
+def _in_short(names: tuple[str, ...]) -> str:
     alike: list[tuple[str, str, list[int]]] = []
     for name in names:
         found = _INDEXED.fullmatch(name)

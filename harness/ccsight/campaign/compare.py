@@ -20,7 +20,7 @@ from ccsight.machines.model import Machine
 from ccsight.machines.silicon import Table
 from ccsight.probes import build
 from ccsight.report import as_json as json_report
-from ccsight.report import console, html, junit, terminal
+from ccsight.report import console, junit, terminal
 from ccsight.report.model import Result
 from ccsight.status import exit_code
 
@@ -153,6 +153,8 @@ def pinned_kernels(plan: Plan) -> Mapping[str, Kernel]:
 def publish(run: Run) -> Result:
     """Judge what a run's folder holds, and write the reports into it."""
     result = Result.of(run)
+    from ccsight.report import html  # with all templates, which few of a session's workers need
+
     junit.write(result, run.folder / "junit.xml")
     html.write(result, run.folder / "report.html")
     return result

@@ -4,7 +4,6 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ccsight.campaign import depths
 from ccsight.campaign.cell import CellTask
@@ -18,15 +17,19 @@ from ccsight.checks.verdict import judged
 from ccsight.deadline import Deadline
 from ccsight.evidence.cases import Case, PlannedCase
 from ccsight.evidence.failure import Failure
+from ccsight.evidence.model import Capture
 from ccsight.evidence.plan import USUAL
 from ccsight.evidence.run import Run, find_run
 from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.machines import silicon
+from ccsight.scratch import Scratch
 from ccsight.store import locked, write_atomically
 
 #: In the folder that the workers of a session share: the path of their run.
 _POINTER = "run"
+#: Captures that a session keeps: of a usual run all, of a big one not its memory's worth.
+_KEPT = 32
 #: Whose tests name the checks.
 _SUITES = ("suites/launch", "suites/asymmetry", "suites/userspace", "suites/reset")
 #: The tests of what is observed unless it is not asked for.
@@ -39,6 +42,7 @@ class Suite:
     def __init__(self, run: Run, *, may_boot: bool) -> None:
         self.run = run
         self.may_boot = may_boot
+        self._read: dict[str, Capture | None] = {}
 
     def planned(self) -> tuple[PlannedCase, ...]:
         """Return the plan's cases; the same in every worker."""
@@ -64,12 +68,22 @@ class Suite:
         failures: dict[str, Failure | None] = {cell.id: self.run.failure(cell) for cell in cells}
         if self.may_boot:
             failures |= self._boot(cells, restored=len(cells) > 1 and self._moves(planned))
-        captures = {cell.id: self.run.capture(cell) for cell in cells}
+        captures = {cell.id: self._capture(cell) for cell in cells}
         boots = {cell.id: self.run.boots(cell) for cell in cells}
         case = judged(planned, captures, failures, boots)
         if self.may_boot:
             self.run.append(case)
         return case
+
+    def _capture(self, cell: Cell) -> Capture | None:
+        """Return a cell's capture; that of a run that nobody adds to is read once while others ask for it."""
+        if self.may_boot:
+            return self.run.capture(cell)
+        if cell.id not in self._read:
+            if len(self._read) == _KEPT:
+                del self._read[next(iter(self._read))]
+            self._read[cell.id] = self.run.capture(cell)
+        return self._read[cell.id]
 
     def _moves(self, planned: PlannedCase) -> bool:
         check = (COMPARISONS | CROSSINGS).get(planned.check)
@@ -103,7 +117,7 @@ def suite_of(options: Namespace, shared: Path | None) -> Suite:
     return Suite(Run.open(Path((shared / _POINTER).read_text())), may_boot=True)
 
 
-def made_by(suite: Suite | None, shared: TemporaryDirectory[str] | None) -> Run | None:
+def made_by(suite: Suite | None, shared: Scratch | None) -> Run | None:
     """Return the run that a session made, or None where it made none: its own, or its workers'."""
     if suite is not None:
         return suite.run if suite.may_boot else None

@@ -200,7 +200,8 @@ def _options(spec: Spec) -> tuple[tuple[str, str], ...]:
 def _commits(good: Spec, bad: Spec, paths: tuple[str, ...], report: Report) -> Commits:
     deadline = Deadline(GIT_SECONDS)
     ends = [git_ref.resolve(spec, deadline, report) for spec in (good, bad)]
-    if len({git_ref.common(Path(spec.value), deadline) for spec in (good, bad)}) > 1:
+    places = {Path(spec.value) for spec in (good, bad)}
+    if len(places) > 1 and len({git_ref.common(place, deadline) for place in places}) > 1:
         raise UsageError(
             f"{good.value} and {bad.value} are two repositories", next_step="fetch one from the other"
         )
@@ -215,14 +216,14 @@ def _prove_order(history: History, commits: tuple[str, str], ends: tuple[Spec, S
     """Raise UsageError unless the good end is in the history of the bad one."""
     deadline = Deadline(GIT_SECONDS)
     first, last = commits
-    good, bad = (history.commit(each, deadline).cited for each in commits)
     if first == last:
         raise UsageError(
-            f"both ends are one commit: {good}",
+            f"both ends are one commit: {history.commit(first, deadline).cited}",
             next_step="name an older one that was good, or a newer one that is bad",
         )
     if history.is_ancestor(first, last, deadline):
         return
+    good, bad = (history.commit(each, deadline).cited for each in commits)
     if history.is_ancestor(last, first, deadline):
         raise _swapped(good, bad, ends)
     base = history.merge_base(first, last, deadline)

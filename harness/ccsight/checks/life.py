@@ -103,8 +103,9 @@ def _written(capture: Capture, life: Life) -> _Written:
 def _judged(life: Life, views: _Views, began: _Shown, written: _Written) -> Iterator[Finding]:
     """Yield each reading that is not the right one, once, with all places and what was right there."""
     odd: dict[_Odd, _Places] = {}
+    names = {each: [name for where, name in began if where is each] for each, _, _ in views}
     for (vantage, moment, vcpu), view in views.items():
-        for name in (name for where, name in began if where is vantage):
+        for name in names[vantage]:
             reading, right = need_reading(view, name), written.get((vcpu, name), began[vantage, name])
             if reading != right:
                 odd.setdefault(_Odd(vantage, name, reading), {})[moment, vcpu] = right

@@ -142,5 +142,8 @@ def from_store(spec: Spec, deadline: Deadline, report: Report) -> Kernel:
 def facts(kernel: Kernel) -> BuildFacts:
     """Return what a kernel was built from. Raises InfraError for one that was not built here."""
     if kernel.build is None:
-        raise InfraError(f"{kernel.spec.text} was not built here")
+        raise InfraError(
+            f"{kernel.spec.text} was not built here",
+            next_step="what is built: deb-src:, git: and tree:",
+        )
     return kernel.build

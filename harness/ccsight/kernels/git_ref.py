@@ -26,8 +26,7 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Source:
             f"{spec.text!r} does not say which commit",
             next_step=f"git:{spec.value},ref=REF, for example ref=HEAD",
         )
-    commit = _commit(place, ref, deadline)
-    root = _tree(place, commit, deadline)
+    commit, root = _commit(place, ref, deadline)
     name = home.parent.name if home.name == ".git" else home.name
     return Source(
         tree=root,
@@ -45,7 +44,7 @@ def revert(source: Source, repository: Path, ref: str, deadline: Deadline) -> tu
     is not in the source, that merges, or that has no parent here.
     """
     repository = repository.expanduser().absolute()
-    commit = _commit(repository, ref, deadline)
+    commit, after = _commit(repository, ref, deadline)
     words = ["log", "-1", "--format=%P%x00%s", commit]
     parents, subject = _read(repository, words, deadline).rstrip("\n").split("\0")
     what = f"{commit[:12]} ({subject})"
@@ -54,7 +53,7 @@ def revert(source: Source, repository: Path, ref: str, deadline: Deadline) -> tu
         raise UsageError(
             f"{what} cannot be reverted: it {why}", next_step="revert the commits it brought, one by one"
         )
-    before, after = (_tree(repository, each, deadline) for each in (parents, commit))
+    before = _commit(repository, parents, deadline)[1]
     merged = _merged(source, after, before, what, deadline)
     if merged == source.tree:
         raise UsageError(
@@ -126,18 +125,17 @@ def _read(place: Path, words: list[str], deadline: Deadline) -> str:
     return objects.git(["-C", str(place), *words], deadline).text
 
 
-def _commit(place: Path, ref: str, deadline: Deadline) -> str:
-    """Return the id of the commit that a ref, tag, id or abbreviation means."""
-    words = ["-C", str(place), "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}"]
-    done = objects.git(words, deadline, expect=None)
-    if (
-        done.returncode == 0
-        and objects.git(
-            ["-C", str(place), "cat-file", "-e", done.text.strip()], deadline, expect=None
-        ).returncode
-        == 0
-    ):
-        return done.text.strip()
+def _commit(place: Path, ref: str, deadline: Deadline) -> tuple[str, str]:
+    """Return the ids of the commit that a ref, tag, id or abbreviation means, and of its tree."""
+    words = ["rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}"]
+    done = objects.git(["-C", str(place), *words], deadline, expect=None)
+    if done.returncode == 0:
+        # A subject is in no commit-graph, so git reads the commit: one that a shallow clone lacks is none.
+        words = ["rev-list", "-1", "--format=%H %T %s", done.text.strip(), "--"]
+        read = objects.git(["-C", str(place), *words], deadline, expect=None).text
+        if read:
+            commit, root, _ = read.split("\n")[1].split(" ", 2)
+            return commit, root
     said = done.stderr.decode(errors="replace")
     if "ambiguous" in said:
         raise UsageError(
@@ -164,7 +162,3 @@ def _known(place: Path, ref: str, deadline: Deadline) -> str:
         return "it has no branch and no tag"
     said = nearest(ref, names)
     return said if len(said) < 300 else f"{said[:300]} … ({len(names)} refs)"
-
-
-def _tree(place: Path, commit: str, deadline: Deadline) -> str:
-    return _read(place, ["rev-parse", "--verify", f"{commit}^{{tree}}"], deadline).strip()

@@ -45,7 +45,11 @@ def definitions(tree: Path) -> dict[str, Definition]:
     Raises UsageError when the tree has no Kconfig file.
     """
     if not (tree / "Kconfig").is_file():
-        raise UsageError(f"{tree} is not a kernel tree", evidence="it has no file named Kconfig")
+        raise UsageError(
+            f"{tree} is not a kernel tree",
+            evidence="it has no file named Kconfig",
+            next_step="name the top folder of a kernel's source",
+        )
     known: dict[str, Definition] = {}
     _Reader(tree, known).read("Kconfig", 0)
     return known

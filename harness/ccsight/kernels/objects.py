@@ -7,6 +7,7 @@ environment change what happens here.
 
 import errno
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ from pathlib import Path
 
 from ccsight import process
 from ccsight.deadline import Deadline
-from ccsight.errors import InfraError, ToolMissing
+from ccsight.errors import DeadlineExceeded, InfraError, ToolMissing
 from ccsight.paths import cache_dir
-from ccsight.process import Completed
+from ccsight.process import Completed, OutputTooLong
 from ccsight.store import entry, explain, locked, write_atomically
 
 #: Bytes as they lie there: a tree's .gitattributes name no line endings, filters or merge drivers for us.
@@ -98,18 +99,25 @@ def git(
     """
     if not shutil.which("git"):
         raise ToolMissing("git is not on this system", next_step="apt-get install git")
-    forget = [word for name in os.environ if name.startswith("GIT_") for word in ("-u", name)]
-    given = [f"{name}={value}" for name, value in (_ENVIRONMENT | dict(where or {})).items()]
+    given = _ENVIRONMENT | dict(where or {})
+    theirs: dict[str, str | None] = {name: None for name in os.environ if name.startswith("GIT_")}
     chosen = [word for pair in (_SETTINGS | dict(settings or {})).items() for word in ("-c", "=".join(pair))]
-    done = process.run(
-        ["env", *forget, *given, "git", *chosen, *words], deadline, expect=None, limit=256 << 20
-    )
+    argv = ["git", *chosen, *words]
+    try:
+        done = process.run(argv, deadline, env=theirs | given, expect=None, limit=256 << 20)
+    except (DeadlineExceeded, OutputTooLong) as error:
+        error.next_step = f"by hand: {shlex.join(['env', *map('='.join, given.items()), *argv])}"
+        raise
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode and os.strerror(errno.ENOSPC) in said:
         raise explain(OSError(errno.ENOSPC, said), cache_dir())
     if expect is not None and done.returncode not in expect:
         evidence = "\n            ".join(said.splitlines()[-6:])
-        raise GitFailed(f"git {words[0]} ended with status {done.returncode}", evidence=evidence)
+        raise GitFailed(
+            f"git {words[0]} ended with status {done.returncode}",
+            evidence=evidence,
+            next_step=f"by hand: {shlex.join(['env', *map('='.join, given.items()), *argv])}",
+        )
     return done
 
 

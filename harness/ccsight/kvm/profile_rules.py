@@ -71,7 +71,11 @@ def chosen_core(profile: Profile, name: str = "") -> CoreProfile:
     """Return a core by name, or the only one. Raises UsageError naming those that there are."""
     found = {core.name: core for core in profile.cores}
     if name and name not in found:
-        raise UsageError(f"the profile has no core {name!r}", evidence=nearest(name, found))
+        raise UsageError(
+            f"the profile has no core {name!r}",
+            evidence=nearest(name, found),
+            next_step=f"it has {', '.join(found)}",
+        )
     if not name and len(found) > 1:
         raise UsageError(
             f"the profile has {len(found)} types of CPU: a VM shows one of them",

@@ -49,7 +49,7 @@ class Written:
         reading = self.before(Vantage.USERSPACE, write)
         return None if reading is None else reading.value
 
-    @property
+    @cached_property
     def ctr(self) -> int | None:
         """CTR_EL0 as the host's kernel keeps it: a VM starts with it."""
         views = [view for (vantage, _), view in self.views.items() if vantage is Vantage.USERSPACE]
@@ -145,10 +145,10 @@ def _is_plain(write: Write) -> bool:
 
 def is_lowered(register: Register, before: int, after: int, mask: int) -> bool:
     """Tell whether nothing outside the mask changed, and no field rose."""
-    fields = [field for field in register.fields if field.mask & mask]
-    return not (before ^ after) & ~mask and all(
-        field.extract(after) <= field.extract(before) for field in fields
-    )
+    if (before ^ after) & ~mask:
+        return False
+    fields = (field.mask for field in register.fields if field.mask & mask)
+    return all(after & bits <= before & bits for bits in fields)
 
 
 def changed_fields(register: Register, before: int, after: int) -> int:

@@ -98,6 +98,8 @@ def recipe(source: Path) -> str:
 
 
 def _compile(source: Path, folder: Path, prefix: str, deadline: Deadline) -> None:
+    """Compile the guests first: a mistake in one of them shows before all that takes longer."""
+    _compile_guests(source, folder, prefix, deadline)
     sources = [path for path in _sources(source, "vmm/*.c") if path != _MAIN]
     merged = folder / "parts.o"
     _run([f"{prefix}gcc", *_PARTS_FLAGS, "-o", str(merged), *sources], source, deadline)
@@ -106,8 +108,14 @@ def _compile(source: Path, folder: Path, prefix: str, deadline: Deadline) -> Non
     merged.unlink()
     init = [*_sources(source, "linux/*.c"), *_INIT_PARTS]
     _run([f"{prefix}gcc", *_PROGRAM_FLAGS, "-o", str(folder / LINUX_INIT), *init], source, deadline)
-    common = _sources(source, "bare/common/*.[cS]")
-    guests = {guest: [*common, guest] for guest in _sources(source, "bare/*.c")}
+
+
+def _compile_guests(source: Path, folder: Path, prefix: str, deadline: Deadline) -> None:
+    """Make an image of each bare guest; what they have in common is compiled once."""
+    common = {path: folder / f"{Path(path).name}.o" for path in _sources(source, "bare/common/*.[cS]")}
+    for path, part in common.items():
+        _run([f"{prefix}gcc", *_GUEST_FLAGS, "-c", "-o", str(part), path], source, deadline)
+    guests = {guest: [*map(str, common.values()), guest] for guest in _sources(source, "bare/*.c")}
     guests |= {guest: [guest] for guest in _sources(source, "bare/*.S")}
     for guest, parts in guests.items():
         linked = folder / f"{Path(guest).stem}.elf"
@@ -115,6 +123,8 @@ def _compile(source: Path, folder: Path, prefix: str, deadline: Deadline) -> Non
         _run([f"{prefix}gcc", *_GUEST_FLAGS, "-o", str(linked), *parts], source, deadline)
         _run([f"{prefix}objcopy", "-O", "binary", "-j", ".image", str(linked), str(image)], source, deadline)
         linked.unlink()
+    for part in common.values():
+        part.unlink()
 
 
 def _sources(source: Path, pattern: str) -> list[str]:

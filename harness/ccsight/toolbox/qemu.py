@@ -149,7 +149,11 @@ def ask_version(argv: tuple[str, ...], deadline: Deadline) -> tuple[tuple[int, i
     text = process.run([*argv, "--version"], deadline.within(10)).text
     match = _VERSION.search(text)
     if not match:
-        raise UsageError(f"{argv[-1]} does not say which QEMU it is", evidence=text[:200])
+        raise UsageError(
+            f"{argv[-1]} does not say which QEMU it is",
+            evidence=text[:200],
+            next_step="CCSIGHT_QEMU names a qemu-system-aarch64; unset, one is found",
+        )
     return (int(match[1]), int(match[2]), int(match[3])), text.splitlines()[0]
 
 

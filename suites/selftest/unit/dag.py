@@ -9,6 +9,8 @@ from tiny_source import git
 
 #: The parents of each commit, by their numbers, which are smaller than its own; only the first has none.
 Graph = Sequence[Sequence[int]]
+#: A file for all objects, not one for each.
+_ONE_PACK = ("-c", "fastimport.unpackLimit=1")
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def made(place: Path, graph: Graph, files: Sequence[str] = ()) -> Made:
 def imported(place: Path, stream: str) -> Made:
     """Put commits into a bare repository as git fast-import takes them, their numbers from 1 as marks."""
     subprocess.run(
-        ["git", "-C", str(place), "fast-import", "--quiet", "--export-marks=marks"],
+        ["git", "-C", str(place), *_ONE_PACK, "fast-import", "--quiet", "--export-marks=marks"],
         input=stream.encode(),
         check=True,
     )

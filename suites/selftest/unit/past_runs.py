@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import structs
 from recorded import bent
-from report_samples import MACHINES, NEW, result_of, sample
+from report_samples import MACHINES, NEW, plan_of, sample
 
 from ccsight.evidence.model import Capture
 from ccsight.evidence.record import to_json
@@ -40,7 +40,7 @@ def emulated(capture: Capture, emulator: str) -> Capture:
 def write(results: Path, day: int, *captures: Capture, checks: tuple[str, ...] = ()) -> Run:
     """Write a run of a day in November, of some checks or all; a cell may lack its capture."""
     kernels = tuple(dict.fromkeys(capture.cell.kernel for capture in captures))
-    plan = result_of(list(captures), kernels=kernels).plan
+    plan = plan_of([capture.cell.machine for capture in captures], kernels)
     plan = structs.replace(
         plan,
         id=f"2026-11-{day:02}-081201-7f3a",

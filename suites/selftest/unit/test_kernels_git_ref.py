@@ -91,7 +91,9 @@ def test_a_ref_is_asked_for(clone: Path) -> None:
         resolve(f"git:{clone}")
 
 
-@pytest.mark.parametrize("ref", ["--help", "-x", "HEAD:Makefile", "a..b", "0" * 40, "deadbeef"])
+@pytest.mark.parametrize(
+    "ref", ["--help", "-x", "HEAD:Makefile", "a..b", "v6.12..v6.13", "^v6.12", "0" * 40, "deadbeef"]
+)
 def test_what_names_no_commit(clone: Path, ref: str) -> None:
     with pytest.raises(UsageError, match="has no commit"):
         resolve(f"git:{clone},ref={ref}")

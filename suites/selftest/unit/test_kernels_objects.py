@@ -1,6 +1,7 @@
 """Trees kept as git objects, and folders moved from tree to tree with only what differs written."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from tiny_source import FILES, fingerprint, git, soon, write
 
-from ccsight.errors import NoSpace
+from ccsight.deadline import Deadline
+from ccsight.errors import DeadlineExceeded, NoSpace
 from ccsight.kernels import objects
 from ccsight.kernels.objects import Folder, GitFailed, Source
 
@@ -192,6 +194,21 @@ def test_a_full_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(NoSpace):
         objects.git(["status"], soon())
+
+
+def test_one_that_does_not_end_can_be_repeated_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told what git works on in variables, which no list of its words has."""
+    (tmp_path / "git").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(DeadlineExceeded, match="git did not end") as caught:
+        objects.git(["status"], Deadline(0.1), where={"GIT_DIR": "/a b"})
+    words = shlex.split(caught.value.next_step.removeprefix("by hand: "))
+    assert words[0] == "env"
+    assert words[-1] == "status"
+    assert "GIT_DIR=/a b" in words[: words.index("git")]
 
 
 def test_two_processes_read_one_folder_at_once(folder: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ccsight.deadline import Deadline
 from ccsight.errors import BootError, ToolMissing, UsageError
 from ccsight.evidence.record import from_json
 from ccsight.machines import overrides, tcg_plugin
-from ccsight.machines.overrides import CPUS_MOST, Met, Overrides, Site
+from ccsight.machines.overrides import Met, Overrides, Site
 from ccsight.machines.silicon import shipped
 from ccsight.paths import cache_dir
 from ccsight.toolbox.qemu import Qemu
@@ -25,6 +25,7 @@ from ccsight.toolbox.qemu import Qemu
 SECRET = replace(SPARSE, revidr=0x55, shows_midr=False)
 PLUGIN = Path("/where/it/is/silicon.so")
 ALL = (1 << 64) - 1
+CPUS_MOST = cdata.constant(overrides.layout(), "SILICON_CPUS")
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def shared():
         opened.append(made)
         path = made.argv[1].partition(",table=")[2] if cores else f"/proc/self/fd/{made.descriptors[0]}"
         with Path(path).open("r+b") as file:
-            table = cdata.laid_over(overrides.LAYOUT, "struct silicon_table", mmap(file.fileno(), 0))
+            table = cdata.laid_over(overrides.layout(), "struct silicon_table", mmap(file.fileno(), 0))
         return made, table
 
     yield shared
@@ -50,7 +51,7 @@ def works(table) -> None:
     table.loaded = table.cpus
     for cpu in table.cpu[0 : table.cpus]:
         for name in ("CTR_EL0", "MIDR_EL1"):
-            cpu.hits[overrides.PLACES[name]] = 5
+            cpu.hits[overrides.places()[name]] = 5
 
 
 def given(cpu) -> dict[int, tuple[int, int]]:
@@ -101,15 +102,15 @@ def test_each_cpu_has_its_core_and_the_others_none(shared):
 def test_every_reading_of_every_core_has_a_place_of_its_own(shared):
     cores = [FULL, *shipped().cores.values()]
     readings = {name for core in cores for name in core.overrides()}
-    assert readings == set(overrides.PLACES)
-    places = sorted(overrides.PLACES.values())
-    assert places == list(range(cdata.constant(overrides.LAYOUT, "SILICON_REGISTERS")))
+    assert readings == set(overrides.places())
+    places = sorted(overrides.places().values())
+    assert places == list(range(cdata.constant(overrides.layout(), "SILICON_REGISTERS")))
 
 
 def test_the_headers_sizes_are_those_of_its_arrays(shared):
     _, table = shared(FULL)
     registers, sites = (
-        cdata.constant(overrides.LAYOUT, f"SILICON_{name}") for name in ("REGISTERS", "SITES")
+        cdata.constant(overrides.layout(), f"SILICON_{name}") for name in ("REGISTERS", "SITES")
     )
     assert CPUS_MOST == len(table.cpu) == CPUS[-1] == 8
     assert len(table.cpu[0].registers) == len(table.cpu[0].hits) == registers
@@ -176,7 +177,7 @@ def test_what_was_written_stays_after_the_descriptor_is_closed(shared):
     with Overrides([FULL], PLUGIN) as made:
         (fd,) = made.descriptors
         with Path(f"/proc/self/fd/{fd}").open("r+b") as file:
-            works(cdata.laid_over(overrides.LAYOUT, "struct silicon_table", mmap(file.fileno(), 0)))
+            works(cdata.laid_over(overrides.layout(), "struct silicon_table", mmap(file.fileno(), 0)))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
     assert made.declared()[0].hits["CTR_EL0"] == 5
@@ -197,7 +198,7 @@ def test_a_plugin_that_works_is_proved(shared, cores):
 def test_identification_that_is_not_shown_need_not_be_read(shared):
     made, table = shared(SECRET)
     works(table)
-    table.cpu[0].hits[overrides.PLACES["MIDR_EL1"]] = 0
+    table.cpu[0].hits[overrides.places()["MIDR_EL1"]] = 0
     made.prove("silicon:full")
 
 
@@ -224,7 +225,7 @@ def test_a_cpu_that_started_without_the_tables_values(shared, silent):
     made, table = shared(FULL, FULL)
     works(table)
     for name in silent:
-        table.cpu[1].hits[overrides.PLACES[name]] = 0
+        table.cpu[1].hits[overrides.places()[name]] = 0
     with pytest.raises(BootError) as caught:
         made.prove("silicon:full")
     assert "CPU 1 has started without reading" in caught.value.fact

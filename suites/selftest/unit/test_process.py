@@ -39,6 +39,12 @@ def test_an_unexpected_status_shows_the_last_lines_and_the_command():
     assert "sh -c" in caught.value.next_step
 
 
+def test_a_variable_is_added_or_taken_away(monkeypatch):
+    monkeypatch.setenv("OURS", "x")
+    said = process.run(["sh", "-c", "echo ${OURS-none} $MORE"], Deadline(10), env={"OURS": None, "MORE": "y"})
+    assert said.text == "none y\n"
+
+
 def test_much_output_on_both_streams_does_not_hang():
     script = "head -c 3000000 /dev/zero >&2 & head -c 3000000 /dev/zero; wait"
     done = process.run(["sh", "-c", script], Deadline(20))

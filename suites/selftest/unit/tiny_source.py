@@ -23,6 +23,10 @@ FILES = {
 }
 
 
+#: What takes longer than all else where repositories are small and soon gone: upkeep, and samples of hooks.
+BRISK = ("-c", "maintenance.auto=false", "-c", "gc.auto=0", "-c", "init.templateDir=")
+
+
 def git(place: Path, *words: str, **more: str) -> str:
     """Run git as a user without any configuration would; keywords are environment variables."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -30,7 +34,7 @@ def git(place: Path, *words: str, **more: str) -> str:
         f"GIT_{who}_{what}": "a@b.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
     env |= people | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"} | more
-    argv = ["git", "-C", str(place), "-c", "init.defaultBranch=master", *words]
+    argv = ["git", "-C", str(place), "-c", "init.defaultBranch=master", *BRISK, *words]
     return subprocess.run(argv, check=True, capture_output=True, text=True, env=env).stdout.rstrip("\n")
 
 

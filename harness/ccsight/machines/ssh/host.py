@@ -110,8 +110,9 @@ class SshHost:
             # The shell's own exit makes that a status comes back in any case: paramiko drops the message
             # that a server sends instead of it for a command that a signal ended.
             channel.exec_command(line + b"; exit $?")
-            channel.sendall(rest)
-            channel.shutdown_write()
+            with contextlib.suppress(OSError):  # whoever reads nothing of it may have ended by now
+                channel.sendall(rest)
+                channel.shutdown_write()
         try:
             stdout, stderr = self._drain(channel, argv[0], deadline, limit)
             status = channel.exit_status

@@ -4,8 +4,9 @@
 
 near: 64 commits of one series, among them kernels that do not build, panic or hang. far: a few commits of
 6.1, then all becomes 6.12, then a few more. Both sides have the same configuration, compiler, emulator and
-programs, no ccache, and begin with a build folder in which the good end was built and nothing else (that is
-not counted). The script knows git, but not why a kernel does not answer: it says bad.
+programs, and no ccache. Both begin where whoever bisects does: the good and then the bad kernel were built,
+in the store of the one and in the work tree of the other, which is not counted (--seen good: only the good
+one was). The script knows git, but not why a kernel does not answer: it says bad.
 """
 
 import argparse
@@ -35,6 +36,8 @@ from ccsight.paths import cache_dir
 
 #: What is no build, and may be shared.
 _OWN = {"lineages", stored.BUILT, "histories"}
+#: Which commits were built before, by their numbers.
+_SEEN = {"good": (0,), "both": (0, -1)}
 #: Seconds after which the script gives a boot up.
 _PATIENCE = 120
 _SCRIPT = """#!/bin/sh
@@ -56,6 +59,7 @@ class Bench:
     made: Made
     folder: Path
     env: Mapping[str, str]
+    seen: tuple[int, ...]
 
     def ccsight(self, *words: str) -> list[str]:
         return [sys.executable, "-c", "from ccsight.cli import main; main()", *words]
@@ -99,19 +103,20 @@ def main() -> int:
     )
     parser.add_argument("--case", choices=("near", "far"), action="append")
     parser.add_argument("--seed", type=int, action="append")
+    parser.add_argument("--seen", choices=_SEEN, default="both")
     parser.add_argument("--side", choices=("ccsight", "plain"), action="append")
     asked = parser.parse_args()
     found: list[Side] = []
     for case in asked.case or ("near", "far"):
         for seed in asked.seed or (0,):
-            found += _measured(case, seed, asked.side or ("ccsight", "plain"))
+            found += _measured(case, seed, asked.side or ("ccsight", "plain"), _SEEN[asked.seen])
     for name in dict.fromkeys(side.name for side in found):
         own = [side for side in found if side.name == name]
         print(f"{name}: {sum(side.wrong for side in own)} wrong answers of {len(own)}")
     return 0
 
 
-def _measured(case: str, seed: int, names: list[str]) -> list[Side]:
+def _measured(case: str, seed: int, names: list[str], seen: tuple[int, ...]) -> list[Side]:
     plan = far(seed) if case == "far" else near(seed, FAULTS[seed % len(FAULTS)])
     made = planned(plan, f"bench-{case}-{seed}", Deadline(600))
     told = ", ".join(map(str, sorted(plan.answer)))
@@ -122,7 +127,7 @@ def _measured(case: str, seed: int, names: list[str]) -> list[Side]:
     sides = []
     try:
         with tempfile.TemporaryDirectory() as place:
-            bench = Bench(plan, made, Path(place), _environment(Path(place)))
+            bench = Bench(plan, made, Path(place), _environment(Path(place)), seen)
             for name in names:
                 sides.append(_SIDES[name](bench))
                 print(sides[-1], flush=True)
@@ -155,7 +160,13 @@ def _ours(bench: Bench) -> Side:
     side = Side("ccsight", bench.plan)
     ids = bench.made.commits
     first, last = bench.made.spec(0), bench.made.spec(len(ids) - 1)
-    subprocess.run(bench.ccsight("build", first), env=bench.env, check=True, capture_output=True)
+    for end in bench.seen:
+        subprocess.run(
+            bench.ccsight("build", bench.made.spec(end % len(ids))),
+            env=bench.env,
+            check=True,
+            capture_output=True,
+        )
     fault, results = bench.plan.fault, bench.folder / "results"
     words = ("bisect", "--good", first, "--bad", last, fault.predicate, "--on", fault.machine)
     began, busy = time.monotonic(), _busy()
@@ -192,9 +203,10 @@ def _plain(bench: Bench) -> Side:
     tree, log = bench.folder / "linux", bench.folder / "log"
     _git(bench, "clone", "--quiet", "--shared", "--no-checkout", str(bench.made.place), str(tree))
     first, last = bench.made.commits[0], bench.made.commits[-1]
-    _git(bench, "-C", str(tree), "checkout", "--quiet", "--detach", first)
     script = _script(bench, log)
-    subprocess.run([script], cwd=tree, env=bench.env, check=True)
+    for end in bench.seen:
+        _git(bench, "-C", str(tree), "checkout", "--quiet", "--detach", bench.made.commits[end])
+        subprocess.run([script], cwd=tree, env=bench.env, check=end == 0)  # of the bad one it says so
     log.unlink()
     began, busy = time.monotonic(), _busy()
     _git(bench, "-C", str(tree), "bisect", "start", last, first)

@@ -51,7 +51,7 @@ def _prove(said: _Object) -> None:
         raise ToolMissing(
             "kcidb-io is not here, whose schema proves what is sent",
             evidence=str(error),
-            next_step="pip install 'ccsight[kcidb]'",
+            next_step="beside ccsight: pip install kcidb-io",
         ) from error
     from jsonschema import ValidationError
 

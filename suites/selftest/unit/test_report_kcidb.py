@@ -133,7 +133,7 @@ def test_without_the_schema_nothing_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "kcidb_io.schema", None)
     with pytest.raises(ToolMissing, match="kcidb-io is not here") as caught:
         said(good())
-    assert "ccsight[kcidb]" in caught.value.next_step
+    assert "pip install kcidb-io" in caught.value.next_step
 
 
 def test_what_the_schema_refuses_is_not_sent(monkeypatch):

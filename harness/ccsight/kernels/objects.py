@@ -103,10 +103,11 @@ def git(
     theirs: dict[str, str | None] = {name: None for name in os.environ if name.startswith("GIT_")}
     chosen = [word for pair in (_SETTINGS | dict(settings or {})).items() for word in ("-c", "=".join(pair))]
     argv = ["git", *chosen, *words]
+    by_hand = f"by hand: {shlex.join(['env', *map('='.join, given.items()), *argv])}"
     try:
         done = process.run(argv, deadline, env=theirs | given, expect=None, limit=256 << 20)
     except (DeadlineExceeded, OutputTooLong) as error:
-        error.next_step = f"by hand: {shlex.join(['env', *map('='.join, given.items()), *argv])}"
+        error.next_step = by_hand
         raise
     said = done.stderr.decode(errors="replace").strip()
     if done.returncode and os.strerror(errno.ENOSPC) in said:
@@ -116,7 +117,7 @@ def git(
         raise GitFailed(
             f"git {words[0]} ended with status {done.returncode}",
             evidence=evidence,
-            next_step=f"by hand: {shlex.join(['env', *map('='.join, given.items()), *argv])}",
+            next_step=by_hand,
         )
     return done
 

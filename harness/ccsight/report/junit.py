@@ -20,7 +20,7 @@ from ccsight.evidence.decision import Decision
 from ccsight.evidence.views import slug
 from ccsight.report.model import Result
 from ccsight.report.printable import printable
-from ccsight.report.wording import gathered, headline, test_name, unexplained
+from ccsight.report.wording import finding_line, gathered, headline, test_name, unexplained
 from ccsight.status import Status
 from ccsight.store import write_atomically
 
@@ -112,6 +112,5 @@ def _why(result: Result, case: Case) -> Iterator[str]:
 
 
 def _line(finding: Finding) -> str:
-    where = f" ({finding.where})" if finding.where else ""
     known = f" [known: {finding.known}]" if finding.known else ""
-    return printable(f"{finding.subject}: {finding.said}{where}{known}")
+    return printable(f"{finding_line(finding)}{known}")

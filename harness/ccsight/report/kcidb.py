@@ -16,7 +16,7 @@ from ccsight.evidence.record import to_json
 from ccsight.report.discretion import Discretion
 from ccsight.report.model import Result
 from ccsight.report.printable import printable
-from ccsight.report.wording import gathered, headline, title, unexplained, version
+from ccsight.report.wording import finding_line, gathered, headline, title, unexplained, version
 from ccsight.status import Status
 
 _Object = dict[str, object]
@@ -151,7 +151,7 @@ class _Document:
                 "cells": [self._text(cell.title) for cell in cells],
             },
         }
-        if lines := "".join(f"{line}\n" for line in self._findings(case)):
+        if lines := "".join(f"{each}\n" for each in self._findings(case)):
             said["log_excerpt"] = lines[:_EXCERPT]
         return said
 
@@ -174,8 +174,7 @@ class _Document:
 
     def _findings(self, case: Case) -> Iterator[str]:
         for finding in gathered(unexplained(case)):
-            where = f" ({finding.where})" if finding.where else ""
-            yield self._text(f"{finding.subject}: {finding.said}{where}")
+            yield self._text(finding_line(finding))
 
 
 def _patchset(kernel: PlannedKernel) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ccsight.evidence.cases import Case
 from ccsight.report.model import Result
 from ccsight.report.printable import printable
-from ccsight.report.wording import gathered, headline, test_name, unexplained, version
+from ccsight.report.wording import finding_line, gathered, headline, test_name, unexplained, version
 from ccsight.status import Status, summarise
 
 _VERSION = "KTAP version 1"
@@ -71,8 +71,7 @@ def _said(case: Case) -> Iterator[str]:
     """Yield what is held against a kernel, or what a comparison found."""
     found = gathered(unexplained(case))
     for finding in found[:_SHOWN]:
-        where = f" ({finding.where})" if finding.where else ""
-        yield f"{case.check}: {finding.subject}: {finding.said}{where}"
+        yield f"{case.check}: {finding_line(finding)}"
     if len(found) > _SHOWN:
         yield f"{case.check}: and {len(found) - _SHOWN} more"
 

@@ -16,6 +16,7 @@ from ccsight.report.wording import (
     behaviours,
     compares_kernels,
     failing,
+    finding_line,
     gathered,
     in_order,
     meaning,
@@ -134,8 +135,7 @@ def _held(case: Case) -> Iterator[str]:
     """Yield what is held against a kernel, each in at most two lines."""
     found = gathered(unexplained(case))
     for finding in found[:_FINDINGS]:
-        place = f" ({finding.where})" if finding.where else ""
-        yield _brief(f"  {finding.subject}: {finding.said}{place}")
+        yield _brief(f"  {finding_line(finding)}")
     if len(found) > _FINDINGS:
         yield f"  and {len(found) - _FINDINGS} more"
 

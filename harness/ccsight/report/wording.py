@@ -124,6 +124,11 @@ def _sentence(finding: Finding) -> str:
     return f"{said} ({finding.where})" if finding.where else said
 
 
+def finding_line(finding: Finding) -> str:
+    """Return a finding on one line: of what, what it says, and where."""
+    return f"{finding.subject}: {finding.said}" + (f" ({finding.where})" if finding.where else "")
+
+
 def failing(result: Result) -> tuple[Case, ...]:
     """Return the cases that a kernel failed."""
     return tuple(case for case in result.cases if case.status is Status.FAIL)

@@ -14,6 +14,8 @@ class CcsightError(Exception):
 
     status = Status.MISS
     exit_code = ExitCode.NOT_OBSERVED
+    #: Whether the rest of a run leaves a machine alone after such an error, where there is one of it only.
+    ends_machine = False
     #: The next step after errors of this class, where whoever raises one knows no better.
     advice = ""
 
@@ -57,7 +59,12 @@ class UsageError(CcsightError):
 
 
 class InfraError(CcsightError):
-    """The lab or the harness could not observe: MISS, never a verdict on a kernel."""
+    """The lab or the harness could not observe: MISS, never a verdict on a kernel.
+
+    It ends its machine, unless the class says that the trouble is this system's, or came with a kernel.
+    """
+
+    ends_machine = True
 
 
 class DeadlineExceeded(InfraError):
@@ -67,22 +74,28 @@ class DeadlineExceeded(InfraError):
 
 
 class NoSpace(InfraError):
-    """A disk is full."""
+    """A disk of this system is full."""
+
+    ends_machine = False
 
 
 class ArchiveError(InfraError):
     """The package archive cannot be reached, or what it sent is not what it signed."""
 
+    ends_machine = False
     advice = "archives change: try again, or name another version (ccsight kernels --refresh)"
 
 
 class ToolMissing(InfraError):
     """A program that ccsight needs is not on this system."""
 
+    ends_machine = False
+
 
 class BootError(InfraError):
-    """A machine did not come up with the kernel that it was given."""
+    """A machine did not come up with the kernel that it was given; it can be given another one."""
 
+    ends_machine = False
     advice = "the end of its console says how far it came: consoles/ in the run's folder"
 
 
@@ -102,8 +115,16 @@ class HostLost(InfraError):
     advice = "the end of its console says why, where there is one; --resume asks it again"
 
 
+class MachineLost(InfraError):
+    """A machine of which there is one is not back on its own kernel, or was lost before."""
+
+    advice = "see to that machine by hand (ccsight machines check NAME); --resume tries it again"
+
+
 class NoKvm(InfraError):
     """The machine is up, but has no KVM to observe."""
+
+    ends_machine = False
 
 
 class ProbeError(CcsightError):

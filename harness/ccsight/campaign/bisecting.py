@@ -143,7 +143,8 @@ class Bisecting:
 
     def _width(self, suspects: int) -> int:
         known = pace.pace(self._steps, built_here=self._suspects.built_here)
-        return pace.width(suspects, self._bench.workers, os.cpu_count() or 1, known)
+        most = 1 if self._bench.in_turn else self._bench.workers
+        return pace.width(suspects, most, os.cpu_count() or 1, known)
 
     def _searched(self, verdict: Verdict) -> Iterator[Step]:
         """Yield the steps of the search that ended so, the ends first."""

@@ -3,7 +3,7 @@
 import os
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -59,7 +59,13 @@ class Manner:
 
 
 def start(results: Path, request: Request) -> Bisection:
-    """Make a bisection's folder. Raises UsageError for what can be known to be wrong without a build."""
+    """Make a bisection's folder. Raises UsageError for what can be known to be wrong without a build.
+
+    A machine whose configuration is taken is asked here, while it runs its own kernel.
+    """
+    deadline = Deadline(SET_UP_SECONDS)
+    good, bad = (kernel_specs.settled(end, deadline, console.narrate) for end in (request.good, request.bad))
+    request = replace(request, good=good, bad=bad)
     found = _checked(request)
     order = Order(
         schema=SCHEMA,

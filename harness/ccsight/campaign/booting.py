@@ -9,8 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ccsight.campaign import turns
 from ccsight.deadline import Deadline
-from ccsight.errors import BootError, HostLost, WrongKernel
+from ccsight.errors import BootError, CcsightError, HostLost, InfraError, WrongKernel
 from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
@@ -82,23 +83,49 @@ class Proved:
 def proved(start: Start, watch: Stopwatch, deadline: Deadline) -> Iterator[Proved]:
     """Boot a kernel; leaving the context ends what was started.
 
-    Raises DidNotBoot, WrongKernel, or what says why it could not be tried.
+    Raises DidNotBoot, WrongKernel, or what says why it could not be tried. A machine that is lost when all
+    was seen takes nothing of that away: it is written down (:func:`turns.lost`), and not raised.
     """
-    with ExitStack() as held:
-        try:
-            order = BootOrder(start.kernel, start.console, guest_image=start.run.plan.depth.linux)
-            booted = held.enter_context(start.machine.boot(order, deadline, watch.report))
-            with watch.stage("push"):
-                lay_out = at_hand if booted.here else placed
-                probe = held.enter_context(lay_out(booted.host, build.built(deadline), deadline, start.keep))
-            with watch.stage("identify"):
-                identity = probe.identify(deadline)
-                prove(identity, start.kernel, booted)
-        except (WrongKernel, PortTaken):
+    built = build.built(deadline)
+    seen = False
+    try:
+        with turns.kept(start.run, start.cell), ExitStack() as held:
+            booted = _up(held, start, watch, deadline)
+            try:
+                with watch.stage("push"):
+                    lay_out = at_hand if booted.here else placed
+                    probe = held.enter_context(lay_out(booted.host, built, deadline, start.keep))
+                with watch.stage("identify"):
+                    identity = probe.identify(deadline)
+                    prove(identity, start.kernel, booted)
+            except WrongKernel:
+                raise
+            except (BootError, HostLost) as error:
+                raise _down(error) from error
+            yield Proved(booted, probe, identity)
+            seen = True
+    except InfraError:
+        if not (seen and turns.lost(start.run, start.cell)):
             raise
-        except (BootError, HostLost) as error:
-            raise DidNotBoot(error.fact, evidence=error.evidence, next_step=error.next_step) from error
-        yield Proved(booted, probe, identity)
+
+
+def _up(held: ExitStack, start: Start, watch: Stopwatch, deadline: Deadline) -> Booted:
+    """Boot a kernel; ``held`` ends it. A machine that is not there to be booted is no kernel's failure."""
+    order = BootOrder(start.kernel, start.console, guest_image=start.run.plan.depth.linux)
+    try:
+        return held.enter_context(start.machine.boot(order, deadline, watch.report))
+    except (WrongKernel, PortTaken):
+        raise
+    except BootError as error:
+        raise _down(error) from error
+    except HostLost as error:
+        if turns.once(start.cell.machine):
+            raise
+        raise _down(error) from error
+
+
+def _down(error: CcsightError) -> DidNotBoot:
+    return DidNotBoot(error.fact, evidence=error.evidence, next_step=error.next_step)
 
 
 def prove(identity: Identity, kernel: Kernel, booted: Booted) -> None:

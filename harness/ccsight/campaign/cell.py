@@ -9,23 +9,22 @@ from pathlib import Path
 
 from msgspec.structs import asdict
 
-from ccsight.campaign import control, migrating, programs
+from ccsight.campaign import control, migrating, programs, turns
 from ccsight.campaign.booting import DidNotBoot, Start, Stopwatch, proved
 from ccsight.campaign.facts import kernel_facts, machine_facts, prove_declared
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, InfraError
 from ccsight.evidence.failure import Failure
-from ccsight.evidence.model import SCHEMA, Capture
+from ccsight.evidence.model import SCHEMA, Capture, Told
 from ccsight.evidence.record import to_json
 from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell, Vantage
 from ccsight.kernels.model import Kernel
 from ccsight.machines import console as consoles
 from ccsight.machines import registry, silicon
-from ccsight.machines.model import Report
-from ccsight.store import locked
+from ccsight.machines.model import Machine, Report
 
-#: Seconds that one cell may take, whatever happens; a boot has its own, shorter clock.
+#: Seconds that one cell may take on an emulated machine, whatever happens; a boot has its own, shorter clock.
 CELL_SECONDS = 180.0
 #: ... and how many more where Linux guests run in it.
 LINUX_SECONDS = 300.0
@@ -63,20 +62,26 @@ def capture_cell(task: CellTask, report: Callable[[str], None]) -> Failure | Non
     """
     run = Run.open(task.run)
     try:
-        with locked(run.folder / ".locks" / task.cell.id, Deadline(_seconds(run, task) + control.SECONDS)):
-            if not run.ended(task.cell, task.boot):
-                _try(run, task, report)
-            return run.failure(task.cell, task.boot)
+        if not run.ended(task.cell, task.boot):
+            _in_turn(run, task, report)
+        return run.failure(task.cell, task.boot)
     except CcsightError as error:
         return Failure.of(error)
 
 
-def _try(run: Run, task: CellTask, report: Report) -> None:
-    """Write down what a boot of a cell said, or why it said nothing: of a patched kernel with a control."""
+def _in_turn(run: Run, task: CellTask, report: Report) -> None:
     machine = registry.machine(task.cell.machine, silicon.table(run.plan.silicon))
+    longest = _seconds(run, task, machine) + control.seconds(machine)
+    with turns.turn(run, task.cell, task.cell.id, longest):
+        if not run.ended(task.cell, task.boot):
+            _try(run, task, machine, report)
+
+
+def _try(run: Run, task: CellTask, machine: Machine, report: Report) -> None:
+    """Write down what a boot of a cell said, or why it said nothing: of a patched kernel with a control."""
     start = Start(run, task.cell, machine, task.kernel, task.boot)
     try:
-        _replace(run, start, _captured(start, report, Deadline(_seconds(run, task))))
+        _replace(run, start, _captured(start, report, Deadline(_seconds(run, task, machine))))
     except CcsightError as error:
         failure = Failure.of(error)
         if isinstance(error, DidNotBoot) and run.plan.kernel(task.cell.kernel).base:
@@ -84,8 +89,8 @@ def _try(run: Run, task: CellTask, report: Report) -> None:
         start.keep("failure.json", to_json(failure))
 
 
-def _seconds(run: Run, task: CellTask) -> float:
-    return task.seconds + (LINUX_SECONDS if run.plan.depth.linux else 0)
+def _seconds(run: Run, task: CellTask, machine: Machine) -> float:
+    return task.seconds + (LINUX_SECONDS if run.plan.depth.linux else 0) + machine.seconds
 
 
 def _replace(run: Run, start: Start, capture: Capture) -> None:
@@ -113,6 +118,7 @@ def _captured(start: Start, report: Report, deadline: Deadline) -> Capture:
         prove_declared(declared, tuple(view for view in told.views if view.vantage is Vantage.HARDWARE))
     for name, content in papers.items():
         start.keep(name, content)
+    told = told.and_told(Told(failures=turns.not_back(start.run, start.cell)))
     # Only now: a splat may have come with the last thing that the programs did.
     console = consoles.observed(start.console, str(start.console.relative_to(start.run.folder)))
     return Capture(

@@ -19,12 +19,15 @@ from ccsight.evidence.plan import Plan
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels import stored
 from ccsight.kernels.model import Kernel
-from ccsight.machines.model import Report
+from ccsight.machines.model import Machine, Report
 
-#: Seconds for a base that nobody has built yet, and for each boot, whatever happens.
+#: Seconds for a base that nobody has built yet, and for each boot on an emulated machine, whatever happens.
 BASE_SECONDS, BOOT_SECONDS = 1800.0, 120.0
-#: Seconds that all of it may take.
-SECONDS = BASE_SECONDS + 2 * BOOT_SECONDS
+
+
+def seconds(machine: Machine) -> float:
+    """Return how long all of it may take on a machine."""
+    return BASE_SECONDS + 2 * (BOOT_SECONDS + machine.seconds)
 
 
 def boots(first: Start, failure: Failure, report: Report) -> Boots:
@@ -52,7 +55,8 @@ def _boot(start: Start, role: Role, kernel: Callable[[], Kernel], report: Report
     boot = Boot(role=role, kernel=spec, end=End.UNTRIED, console=_name(start))
     try:
         given = replace(start, kernel=kernel())
-        with proved(given, Stopwatch(lambda stage: None), Deadline(BOOT_SECONDS)) as up:
+        deadline = Deadline(BOOT_SECONDS + start.machine.seconds)
+        with proved(given, Stopwatch(lambda stage: None), deadline) as up:
             found = up.identity
     except CcsightError as error:
         end = End.DOWN if isinstance(error, DidNotBoot) else End.UNTRIED

@@ -1,12 +1,14 @@
 """Carry out a plan: collect what is missing, judge each case as soon as its cells are in."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Protocol
 
+from ccsight.campaign import turns
 from ccsight.campaign.cell import CellTask
+from ccsight.campaign.crew import crew
 from ccsight.campaign.pool import OnStage, local_pool, run_task
 from ccsight.campaign.tasks import Task, tasks
 from ccsight.checks.verdict import judged
@@ -40,7 +42,11 @@ class Watcher(Protocol):
 
 
 def execute(run: Run, kernels: Mapping[str, Kernel], workers: int, watcher: Watcher) -> None:
-    """Carry out what a run lacks; judge each case as soon as nothing is left to do for its cells."""
+    """Carry out what a run lacks; judge each case as soon as nothing is left to do for its cells.
+
+    Machines that were lost before are tried again.
+    """
+    turns.forget(run)
     left = {task.key: task for task in tasks(run, kernels)}
     judge_ready(run, left.values(), run.plan.cells)
     for key, task in left.items():
@@ -83,15 +89,16 @@ def collect(
 ) -> Generator[tuple[Task, Failure | None], None, None]:
     """Yield each task as it ends; none starts before those that it is to come after have ended.
 
-    A worker that dies costs its task a new try, not the run.
+    Of a machine of which there is one, tasks are carried out one at a time; they take none of ``workers``,
+    for this system has little to do with them. A worker that dies costs its task a new try, not the run.
     """
     pending = list(tasks)
     for _ in range(POOL_ATTEMPTS):
         if not pending:
             return
         lost: list[Task] = []
-        with local_pool(min(workers, len(pending)), on_stage) as executor:
-            for task, failure in _in_order(executor, pending):
+        with ExitStack() as pools:
+            for task, failure in _in_order(_executors(pools, pending, workers, on_stage), pending):
                 if isinstance(failure, BrokenProcessPool):
                     lost.append(task)
                 else:
@@ -101,20 +108,36 @@ def collect(
         yield task, _WORKER_DIED
 
 
+def _executors(
+    pools: ExitStack, pending: Iterable[Task], workers: int, on_stage: OnStage
+) -> Callable[[Task], Executor]:
+    """Return who carries out a task: workers for those of emulated machines, a crew for those of others."""
+    names = [_machine(task) for task in pending]
+    made: dict[bool, Executor] = {}
+    if any(names):
+        made[True] = pools.enter_context(crew(on_stage))
+    if emulated := names.count(""):
+        made[False] = pools.enter_context(local_pool(min(workers, emulated), on_stage))
+    return lambda task: made[_machine(task) != ""]
+
+
+def _machine(task: Task) -> str:
+    return turns.once(task.cell.machine)
+
+
 def _in_order(
-    executor: Executor, pending: Iterable[Task]
+    executor: Callable[[Task], Executor], pending: Iterable[Task]
 ) -> Iterator[tuple[Task, Failure | BrokenProcessPool | None]]:
     waiting = {task.key: task for task in pending}
     running: dict[Future[Failure | None], Task] = {}
     broken: BrokenProcessPool | None = None
     while waiting or running:
-        busy = waiting.keys() | {task.key for task in running.values()}
-        for task in [task for task in waiting.values() if broken or not task.after & busy]:
+        for task in [*waiting.values()] if broken else [*_ready(waiting, running.values())]:
             del waiting[task.key]
             if broken:
                 yield task, broken
             else:
-                running[executor.submit(run_task, task)] = task
+                running[executor(task).submit(run_task, task)] = task
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             task = running.pop(future)
             try:
@@ -122,6 +145,17 @@ def _in_order(
             except BrokenProcessPool as error:
                 broken = error
                 yield task, error
+
+
+def _ready(waiting: Mapping[str, Task], running: Iterable[Task]) -> Iterator[Task]:
+    """Yield the tasks that may start now: of each machine of which there is one, the first."""
+    going = list(running)
+    busy = waiting.keys() | {task.key for task in going}
+    taken = {_machine(task) for task in going} - {""}
+    for task in waiting.values():
+        if not task.after & busy and _machine(task) not in taken:
+            taken |= {_machine(task)} - {""}
+            yield task
 
 
 def judge_ready(run: Run, left: Iterable[Task], news: Iterable[Cell]) -> None:

@@ -27,7 +27,7 @@ def machine_facts(
     spec: str, identity: Identity, booted: Booted, declared: tuple[Declared, ...]
 ) -> MachineFacts:
     """Return which machine it was, as observed, and how it was started."""
-    # A system under emulation cannot see that it is; whoever started the emulator can.
+    # A system under emulation seldom sees that it is; whoever started the emulator does.
     substrate = Substrate.EMULATED if booted.emulator else identity.substrate
     return MachineFacts(
         spec=spec,

@@ -34,10 +34,10 @@ def local_pool(workers: int, on_stage: OnStage) -> Iterator[ProcessPoolExecutor]
     """
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
-    listener = threading.Thread(target=_listen, args=(reader, on_stage), daemon=True)
+    listener = threading.Thread(target=listen, args=(reader, on_stage), daemon=True)
     listener.start()
     executor = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_enter_worker, initargs=(writer, os.getpid())
+        workers, mp_context=context, initializer=enter_worker, initargs=(writer, os.getpid())
     )
     try:
         yield executor
@@ -70,14 +70,16 @@ def tell(task: str, stage: str) -> None:
         _to_controller.send((task, stage))  # one small write: whole or not at all, without a lock
 
 
-def _enter_worker(writer: Connection, controller: int) -> None:
+def enter_worker(writer: Connection, controller: int) -> None:
+    """Become a worker: one that tells its stages through ``writer``, and dies with its controller."""
     global _to_controller  # noqa: PLW0603 - one connection a process, set once
     _to_controller = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the controller's to handle
     die_with(controller)
 
 
-def _listen(reader: Connection, on_stage: OnStage) -> None:
+def listen(reader: Connection, on_stage: OnStage) -> None:
+    """Pass on what workers tell, until there are none: in a thread of the controller."""
     while True:
         try:
             task, stage = reader.recv()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import structs
 
+from ccsight.campaign import turns
 from ccsight.campaign.booting import Start, Stopwatch, proved
 from ccsight.campaign.facts import kernel_facts, machine_facts
 from ccsight.campaign.migrating import arriving, kinds, sources
@@ -22,11 +23,10 @@ from ccsight.evidence.run import RESTORE, Run
 from ccsight.evidence.views import Cell
 from ccsight.kernels.model import Kernel
 from ccsight.machines import registry, silicon
-from ccsight.machines.model import Machine, Report
+from ccsight.machines.model import Report
 from ccsight.probes.restoring import State
-from ccsight.store import locked
 
-#: Seconds that the boot may take, whatever happens ...
+#: Seconds that the boot may take on an emulated machine, whatever happens ...
 SECONDS = 120.0
 #: ... and how many more for the VMs of each cell that they come from.
 SOURCE_SECONDS = 30.0
@@ -53,12 +53,15 @@ class RestoreTask:
         """Restore the VMs that were not restored yet; return why it could not be done, or None."""
         run = Run.open(self.run)
         try:
-            seconds = SECONDS + SOURCE_SECONDS * len(run.plan.cells)
-            with locked(run.folder / ".locks" / f"{self.cell.id}-{RESTORE}", Deadline(2 * seconds)):
+            if not lacking(run, self.cell):
+                return None
+            machine = registry.machine(self.cell.machine, silicon.table(run.plan.silicon))
+            seconds = SECONDS + SOURCE_SECONDS * len(run.plan.cells) + machine.seconds
+            with turns.turn(run, self.cell, f"{self.cell.id}-{RESTORE}", 2 * seconds):
                 missing = lacking(run, self.cell)
                 if not missing:
                     return None
-                start = Start(run, self.cell, _machine(run, self.cell), self.kernel, RESTORE)
+                start = Start(run, self.cell, machine, self.kernel, RESTORE)
                 found = _arrivals(start, missing, report, Deadline(seconds))
                 start.keep("arrivals.json", to_json(_joined(run.arrivals(self.cell), found)))
                 return found.failures.get(RESTORE)
@@ -80,10 +83,6 @@ def lacking(run: Run, cell: Cell) -> tuple[State, ...]:
     )
 
 
-def _machine(run: Run, cell: Cell) -> Machine:
-    return registry.machine(cell.machine, silicon.table(run.plan.silicon))
-
-
 def _arrivals(start: Start, states: tuple[State, ...], report: Report, deadline: Deadline) -> Arrivals:
     watch = Stopwatch(report)
     try:
@@ -92,7 +91,7 @@ def _arrivals(start: Start, states: tuple[State, ...], report: Report, deadline:
                 cpus, depth = kinds(up.identity), start.run.plan.depth
                 asked = [(state, every(state, cpus, depth)) for state in states]
                 told = restore_all(up.probe, asked, deadline)
-            return Arrivals(
+            found = Arrivals(
                 schema=SCHEMA,
                 cell=start.cell,
                 kernel=kernel_facts(start.cell.kernel, start.kernel, up.identity),
@@ -101,8 +100,9 @@ def _arrivals(start: Start, states: tuple[State, ...], report: Report, deadline:
                 seconds={
                     stage: round(spent, 3) for stage, spent in (up.booted.seconds | watch.seconds).items()
                 },
-                failures=told.failures,
             )
+        not_back = turns.not_back(start.run, start.cell)
+        return structs.replace(found, failures=told.failures | not_back)
     except CcsightError as error:
         return Arrivals(schema=SCHEMA, cell=start.cell, failures={RESTORE: Failure.of(error)})
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ccsight.campaign import turns
 from ccsight.campaign.compare import SET_UP_SECONDS, pinned_kernels, planned_kernel
 from ccsight.campaign.execute import execute, judge_ready
 from ccsight.campaign.planning import plan_comparison
@@ -32,9 +33,9 @@ from ccsight.evidence.run import Run, read_capture
 from ccsight.evidence.views import Cell
 from ccsight.kernels import built
 from ccsight.kernels import spec as kernel_specs
-from ccsight.kernels.build import MakeFailed
 from ccsight.kernels.built import BrokenByPatch
 from ccsight.kernels.model import Kernel
+from ccsight.kernels.watch import MakeFailed
 from ccsight.machines.model import Report
 from ccsight.machines.silicon import Table
 from ccsight.toolbox.packages import PackageGone
@@ -59,6 +60,11 @@ class Bench:
     repeat: int = 1
     control: str = ""
     workers: int = 1
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether two suspects would want the same machine: of one at least there is only one."""
+        return any(map(turns.once, self.machines))
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,12 @@ class Trial:
 
 
 def attempts(bench: Bench, trials: Sequence[Trial], report: Report) -> tuple[Tried, ...]:
-    """Try suspects, all at once; a single one needs no process of its own."""
-    if len(trials) == 1:
-        return (attempt(bench, trials[0], report),)
+    """Try suspects, all at once unless a machine that they need is there only once.
+
+    A single one needs no process of its own.
+    """
+    if len(trials) == 1 or bench.in_turn:
+        return tuple(attempt(bench, trial, report) for trial in trials)
     kernel = kernel_specs.parse(trials[0].spec)
     if kernel.kind in kernel_specs.SOURCES:
         with suppress(CcsightError):  # what is wrong with a source, its trial says
@@ -177,9 +186,10 @@ def _resolved(spec: str, report: Report) -> Kernel:
 
 
 def _collect(bench: Bench, run: Run, kernels: Mapping[str, Kernel], report: Report) -> None:
-    """Boot what the run lacks, again where infrastructure was in the way."""
+    """Boot what the run lacks, again where infrastructure was in the way, but on no machine that was lost."""
+    turns.forget(run)
     for _ in range(ATTEMPTS):
-        if all(complete(run, cell) for cell in run.plan.cells):
+        if all(complete(run, cell) or turns.lost(run, cell) for cell in run.plan.cells):
             break
         if len(run.plan.cells) > 1:
             execute(run, kernels, bench.workers, _Quiet(report))

@@ -130,12 +130,14 @@ class Console(Record, frozen=True):
 
     ``file`` is in the run's folder. ``lines`` counts those that hold something: that it was read. ``mode`` is
     KVM's word for how it runs: ``VHE``, ``Hyp nVHE``, ``Protected hVHE`` …; "" where it did not say.
+    ``whole`` is whether nobody knows of a part that was not heard.
     """
 
     file: str
     lines: int
     splats: tuple[Splat, ...]
     mode: str = ""
+    whole: bool = True
 
 
 class Told(Record, frozen=True, kw_only=True):

@@ -8,7 +8,13 @@ from ccsight.evidence.model import Console
 from ccsight.kvm.modes import mode
 from ccsight.kvm.splats import splats
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+#: What moves a terminal and says nothing: ECMA-48's control sequences and strings, and single characters.
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[ -/]+[0-~]|\x1b[0-~]"
+    r"|[\x00-\x08\x0b-\x1f\x7f]"
+)
+#: Stands on a line of its own where a console was not listened to.
+GAP = "ccsight: what the console said here was not heard"
 _FATAL = re.compile(r"Kernel panic - not syncing|Unable to handle kernel|Internal error:")
 _TIMESTAMP = re.compile(r"^\[\s*\d+\.\d+\] ")
 _MOST = 1 << 20
@@ -42,7 +48,18 @@ def panic(console: Path) -> str:
 def observed(console: Path, name: str) -> Console:
     """Return what a whole console showed; ``name`` is what the evidence calls the file."""
     lines = list(_all(console))
-    return Console(file=name, lines=len(lines), splats=splats(lines), mode=mode(lines))
+    return Console(
+        file=name,
+        lines=len(lines),
+        splats=splats(lines),
+        mode=mode(lines),
+        whole=all(line != GAP for _, line in lines),
+    )
+
+
+def plain(line: str) -> str:
+    """Return what a line says, without what moves a terminal and without blanks around it."""
+    return _ESCAPES.sub("", line).strip()
 
 
 def _all(console: Path) -> Iterator[tuple[int, str]]:
@@ -50,8 +67,7 @@ def _all(console: Path) -> Iterator[tuple[int, str]]:
     try:
         with console.open(encoding="utf-8", errors="replace", newline="\n") as file:
             for number, line in enumerate(file, 1):
-                clean = _ESCAPES.sub("", line[:_LONG]).strip()
-                if clean:
+                if clean := plain(line[:_LONG]):
                     yield number, clean
     except FileNotFoundError:
         return
@@ -65,5 +81,5 @@ def _lines(console: Path) -> list[tuple[int, str]]:
         return []
     before = content[:-_MOST].count(b"\n") if len(content) > _MOST else 0
     text = content[-_MOST:].decode(errors="replace").split("\n")
-    clean = ((before + number, _ESCAPES.sub("", line).strip()) for number, line in enumerate(text, 1))
+    clean = ((before + number, plain(line)) for number, line in enumerate(text, 1))
     return [(number, line) for number, line in clean if line]

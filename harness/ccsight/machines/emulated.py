@@ -144,6 +144,11 @@ class EmulatedMachine:
         """The spec that names this machine everywhere."""
         return self._spec.text
 
+    @property
+    def seconds(self) -> float:
+        """See :class:`ccsight.machines.model.Machine`: all clocks are made for this kind."""
+        return 0.0
+
     def fitted(self, *fittings: Fitting) -> "EmulatedMachine":
         """Return this machine with more files or cables than its spec says."""
         other = copy.copy(self)

@@ -51,7 +51,8 @@ class Holding(Host, Protocol):
     def hold(self, argv: Sequence[str], deadline: Deadline) -> AbstractContextManager[bytes]:
         """Run a program as long as the context lasts, and yield the first line that it says.
 
-        Its standard input ends with the context, and with this process: that is what it ends by. Raises
+        Its standard input ends with the context, and with this process: that is what it ends by. Until then
+        a byte comes now and then (``beat``), so that it knows a network that went away, too. Raises
         DeadlineExceeded, HostLost, or InfraError when it ends before it has said a line.
         """
         ...
@@ -106,6 +107,11 @@ class Machine(Protocol):
     @property
     def spec(self) -> str:
         """The spec that names this machine everywhere."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How many seconds a boot and the way back may take beyond an emulated machine's; asks nobody."""
         ...
 
     def prepare(self, deadline: Deadline, report: Report) -> None:

@@ -45,6 +45,11 @@ class ThisMachine:
         """The spec that names this machine everywhere."""
         return self._spec.text
 
+    @property
+    def seconds(self) -> float:
+        """See :class:`ccsight.machines.model.Machine`: nothing is booted."""
+        return 0.0
+
     def prepare(self, deadline: Deadline, report: Report) -> None:
         """See :class:`ccsight.machines.model.Machine`. Raises NoKvm where /dev/kvm cannot be opened."""
         if platform.machine() not in _NATIVE:

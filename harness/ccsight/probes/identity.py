@@ -40,6 +40,9 @@ _VIRTUAL_DMI = (
     "VMware, Inc. ",
     "Xen ",
 )
+#: What QEMU says in DMI where no KVM is below it: there, its product is a "KVM Virtual Machine" (its
+#: hw/arm/virt.c, virt_build_smbios()). On macOS it may be no emulation, which proves no more.
+_EMULATED_DMI = "QEMU QEMU Virtual Machine"
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,10 @@ class Identity:
 
     ``banner`` is /proc/version. ``compatible`` is the device tree's strings with spaces between, else
     DMI's vendor and product, else "". ``cpus`` are those online, in order. ``kvm_problem`` is the errno
-    of opening /dev/kvm, "" when that worked. ``substrate`` is never EMULATED: from inside, an emulator
-    looks like a hypervisor, and only who started it knows better. ``cpu_features`` is what the kernel's
-    log calls detected, each once, in its order; None when the log cannot be read or lacks its beginning.
+    of opening /dev/kvm, "" when that worked. ``substrate`` is EMULATED only where QEMU's DMI says so: else
+    an emulator looks like a hypervisor, and only who started it knows better. ``cpu_features`` is what the
+    kernel's log calls detected, each once, in its order; None when the log cannot be read or lacks its
+    beginning.
     """
 
     release: str
@@ -102,6 +106,8 @@ def identity(stream: Stream) -> Identity:
 
 def substrate(board: str, dmi: str) -> Substrate:
     """Return what a machine with this device tree compatible and these DMI words is made of."""
+    if dmi.startswith(_EMULATED_DMI):
+        return Substrate.EMULATED
     if board:
         return Substrate.VIRTUAL if board.startswith(_VIRTUAL_COMPATIBLE) else Substrate.METAL
     if not dmi:

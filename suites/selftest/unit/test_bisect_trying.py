@@ -1,5 +1,6 @@
 """One step: whose fault it is when a suspect cannot be asked, what is tried again, and what never is."""
 
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,10 +8,10 @@ import pytest
 from msgspec import structs
 from recorded import capture
 
-from ccsight.campaign import trying
+from ccsight.campaign import trying, turns
 from ccsight.campaign.trying import ATTEMPTS, Bench, Trial, attempt, depth
 from ccsight.checks.predicates import parse
-from ccsight.errors import ArchiveError, NoSpace, UsageError
+from ccsight.errors import ArchiveError, MachineLost, NoSpace, UsageError
 from ccsight.evidence.bisection import Verdict
 from ccsight.evidence.boots import Boot, Boots, End, Role
 from ccsight.evidence.failure import Failure
@@ -19,8 +20,9 @@ from ccsight.evidence.plan import Depth, PlannedKernel
 from ccsight.evidence.record import to_json
 from ccsight.evidence.run import Run
 from ccsight.kernels import spec as kernel_specs
-from ccsight.kernels.build import CompileError, MakeFailed
 from ccsight.kernels.built import BrokenByPatch
+from ccsight.kernels.watch import CompileError, MakeFailed
+from ccsight.machines import inventory
 from ccsight.machines.silicon import shipped
 from ccsight.status import Status
 from ccsight.toolbox.packages import PackageGone
@@ -181,3 +183,32 @@ def test_a_kernel_that_vms_come_from_is_another_cell_than_the_same_one_as_a_susp
     attempt(moving, Trial("good", "deb:6.1=6.1.1-1"), lambda _: None)
     attempt(moving, Trial("bad", "deb:6.1=6.1.2-1"), lambda _: None)
     assert asked == ["deb:6.1=6.1.1-1,name=this", "deb:6.1=6.1.2-1"]
+
+
+def test_suspects_take_turns_on_a_machine_of_which_there_is_one(bench, monkeypatch):
+    monkeypatch.setattr(trying, "local_pool", None)
+    monkeypatch.setattr(trying, "attempt", lambda bench, trial, report: trial.name)
+    trials = (Trial("01-a", KERNEL), Trial("01-b", KERNEL))
+    assert trying.attempts(replace(bench, machines=(MACHINE, "altra")), trials, print) == ("01-a", "01-b")
+    assert not bench.in_turn
+
+
+def test_a_machine_that_was_lost_is_tried_again_by_no_attempt_but_when_the_step_is_resumed(
+    bench, monkeypatch, tmp_path
+):
+    (tmp_path / "machines.toml").write_text("[altra]\naddress = 'x'\n")
+    monkeypatch.setenv(inventory.VARIABLE, str(tmp_path / "machines.toml"))
+    booted = []
+
+    def lose(run, kernels):
+        def carry_out(report):
+            booted.append(run.plan.cells[0])
+            with suppress(MachineLost), turns.kept(run, run.plan.cells[0]):
+                raise MachineLost("it did not come back")
+
+        yield SimpleNamespace(carry_out=carry_out)
+
+    monkeypatch.setattr(trying, "tasks", lose)
+    for number in (1, 2):
+        found = attempt(replace(bench, machines=("altra",)), Trial("01-0123", KERNEL), lambda _: None)
+        assert (found.looks[0].truth, len(booted)) == (None, number)

@@ -40,6 +40,7 @@ from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.gate import baseline
 from ccsight.gate.load import load
+from ccsight.probes.identity import substrate as made_of
 from ccsight.status import Status
 
 LOST = Cell(machine=N1, kernel=NEW)
@@ -233,6 +234,38 @@ def test_what_the_machine_was_made_of_is_what_was_observed(tmp_path, substrate, 
     run = made(tmp_path, of(on(lean(N1, OLD), substrate), on(lean(N1, NEW), substrate)))
     decision = gated(text(('substrate = "emulated"', f'substrate = "{least}"')), run)
     assert [reason.kind for reason in decision.reasons] == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize(
+    ("board", "dmi", "have"),
+    [
+        ("", "QEMU QEMU Virtual Machine", "emulated"),
+        ("linux,dummy-virt", "QEMU QEMU Virtual Machine", "emulated"),
+        ("", "QEMU KVM Virtual Machine", "virtual"),
+        ("linux,dummy-virt", "", "virtual"),
+        ("", "", "unknown"),
+    ],
+)
+def test_a_machine_with_a_name_is_no_metal_for_that(tmp_path, board, dmi, have):
+    """What the inventory calls a machine proves nothing: a lab may well be one of virtual machines."""
+    named = [altra(lean(N1, kernel), made_of(board, dmi)) for kernel in (OLD, NEW)]
+    specs = (('specs = ["emulated:neoverse-n1"]', 'specs = ["altra"]'),)
+    metal = text(*specs, ('substrate = "emulated"', 'substrate = "metal"'))
+    reason = only(gated(metal, made(tmp_path, of(*named))), Kind.SUBSTRATE)
+    assert (reason.verdict, reason.machines) == (Verdict.HOLD, ("n1",))
+    assert reason.said == f"no evidence from metal (policy: metal; have: {have})"
+    seen = [altra(lean(N1, kernel), Substrate.METAL) for kernel in (OLD, NEW)]
+    assert not reasons(gated(metal, made(tmp_path / "metal", of(*seen))), Kind.SUBSTRATE)
+
+
+def altra(seen, of_what):
+    """Return a capture as of a machine of the inventory, which nobody has started in an emulator."""
+    facts = {"spec": "altra", "substrate": of_what, "emulator": "", "argv": ()}
+    return msgspec.structs.replace(
+        seen,
+        cell=msgspec.structs.replace(seen.cell, machine="altra"),
+        machine=msgspec.structs.replace(seen.machine, **facts),
+    )
 
 
 def test_the_lesser_of_two_boots_counts(tmp_path):

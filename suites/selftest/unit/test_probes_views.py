@@ -198,6 +198,8 @@ def test_a_log_that_is_not_there_or_not_whole_says_nothing_of_features():
         ("xen,xenvm-4.17 xen,xenvm", "", Substrate.VIRTUAL),
         ("radxa,rock-5b rockchip,rk3588", "", Substrate.METAL),
         ("", "QEMU KVM Virtual Machine", Substrate.VIRTUAL),
+        ("", "QEMU QEMU Virtual Machine", Substrate.EMULATED),
+        ("linux,dummy-virt", "QEMU QEMU Virtual Machine", Substrate.EMULATED),
         ("", "Amazon EC2 m7g.large", Substrate.VIRTUAL),
         ("", "Amazon EC2 m6g.metal", Substrate.METAL),
         ("", "GIGABYTE R272-P30-JG", Substrate.METAL),

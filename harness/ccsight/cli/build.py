@@ -1,16 +1,27 @@
 """``ccsight build``: from source to a bootable, identified kernel."""
 
+from pathlib import Path
+
 import click
 
-from ccsight.cli.options import json_option
+from ccsight.cli.options import inventory_option, json_option
 
 
 @click.command()
 @click.argument("kernels", nargs=-1, required=True, metavar="KERNEL...")
 @click.option("--toolchain", type=click.Choice(["gcc", "llvm"]), help="Adds toolchain= to each spec.")
+@click.option("--build-on", metavar="NAME", help="Build on that machine: adds build-on= to each spec.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and what the store has already.")
+@inventory_option
 @json_option
-def build(kernels: tuple[str, ...], toolchain: str | None, dry_run: bool, as_json: bool) -> None:
+def build(
+    kernels: tuple[str, ...],
+    toolchain: str | None,
+    build_on: str | None,
+    dry_run: bool,
+    inventory: Path | None,
+    as_json: bool,
+) -> None:
     """Build each KERNEL, unless the store has it, and say where it is and who it is.
 
     \b
@@ -24,7 +35,10 @@ def build(kernels: tuple[str, ...], toolchain: str | None, dry_run: bool, as_jso
       revert=COMMIT          (git) takes a commit back
       kconfig=FILE           more options; or one of our fragments by name: debug,
                              pages-16k, pages-64k
+      kconfig=machine:NAME   for a machine of the inventory: the configuration and
+                             loaded modules of its own kernel, instead of ours
       toolchain=llvm         instead of gcc
+      build-on=NAME          built on that machine of the inventory, by its gcc
       append=ARGS name=LABEL as for every kernel
 
     The configuration is ccsight's own: some 600 options, minutes to build, boots on every emulated
@@ -42,7 +56,8 @@ def build(kernels: tuple[str, ...], toolchain: str | None, dry_run: bool, as_jso
     from ccsight.kernels import building
     from ccsight.report import console, listings
 
-    texts = [f"{text},toolchain={toolchain}" if toolchain else text for text in kernels]
+    added = [f",toolchain={toolchain}"] * bool(toolchain) + [f",build-on={build_on}"] * bool(build_on)
+    texts = ["".join([text, *added]) for text in kernels]
     deadline = Deadline(SET_UP_SECONDS * len(texts))
     if dry_run:
         ordered = [building.planned(text, deadline, console.narrate) for text in texts]

@@ -6,51 +6,44 @@ make only builds what differs. Nothing in a build depends on time, user or place
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ccsight import process
 from ccsight.deadline import Deadline
-from ccsight.errors import InfraError, NoSpace
+from ccsight.errors import ToolMissing
 from ccsight.evidence.model import BuildFacts, PatchFacts
-from ccsight.kernels import hardware, kconfig, lineage, objects, reads, resolved, stored
+from ccsight.kernels import (
+    elsewhere,
+    hardware,
+    kconfig,
+    lineage,
+    objects,
+    own_modules,
+    reads,
+    resolved,
+    stored,
+)
 from ccsight.kernels.kconfig import Merged
 from ccsight.kernels.objects import Source
 from ccsight.kernels.toolchain import Toolchain
+from ccsight.kernels.watch import MakeFailed, Watch
 from ccsight.store import write_atomically
 from ccsight.toolbox import elf
 from ccsight.toolbox.tools import Report
 
 LOG = "build.log"
+#: Who takes what a make says: a file, and whoever reads along, line by line.
+Output = tuple[BinaryIO, Callable[[str], None]]
+#: Runs make in a source: what it is told, its environment, who listens, until when; its status.
+Make = Callable[[Sequence[str], Mapping[str, str], Output, Deadline], int]
 #: Raised when what is kept of a build changes: what an older ccsight stored is then built anew.
 _RECIPE = "2"
-#: Seconds between two lines about a build that goes on.
-_PULSE = 10.0
-_STEP = re.compile(r"^  (CC|AS|LD|AR|HOSTCC|VDSO\d*|NVHE|HYP\w*|OBJCOPY|GEN|CHK|UPD|SYSMAP|KSYMS)\b")
-#: What a compiler or linker says when the source is wrong ...
-_AT_FAULT = re.compile(
-    r"^(?P<file>[^\s:]+\.[chSl\w]+):(?P<line>\d+)(?::\d+)?: (?:fatal )?error: (?P<said>.*)$"
-)
-_UNLINKED = re.compile(r"(?P<said>(?:\S+: )?undefined reference to .*|^ERROR: modpost: .*)$")
-#: ... and what is said when this system is.
-_EXHAUSTED = re.compile(
-    r"Killed|virtual memory exhausted|Cannot allocate memory|out of memory", re.IGNORECASE
-)
-_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
-
-
-class MakeFailed(InfraError):
-    """A make ended in an error, and not because this system has too little of something."""
-
-
-class CompileError(MakeFailed):
-    """The compiler or the linker refuses the source. Whose fault that is takes a build of the base."""
 
 
 @dataclass(frozen=True)
@@ -73,59 +66,64 @@ class Order:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """What make is told each time; of two values for one name, the last one counts."""
+        own = own_modules.variables(self.key) if self.config.base else ()
+        return (*self.toolchain.make, *own)
+
+    @property
     def lineage(self) -> str:
         """The name that the build folders for all orders of this configuration and toolchain share."""
         config = kconfig.text(self.config) + self.toolchain.identity
         return hashlib.sha256(config.encode()).hexdigest()[:12]
 
 
-@dataclass
-class Watch:
-    """Follows a build's output: counts, keeps what went wrong, and says now and then how far it is."""
-
-    title: str
-    report: Report
-    errors: list[str] = field(default_factory=list)
-    steps: int = 0
-    began: float = field(default_factory=time.monotonic)
-    told: float = field(default_factory=time.monotonic)
-
-    def line(self, line: str) -> None:
-        """Take one line of output."""
-        self.steps += bool(_STEP.match(line))
-        if _AT_FAULT.match(line) or _UNLINKED.search(line):
-            self.errors.append(line)
-        if time.monotonic() - self.told > _PULSE:
-            self.told = time.monotonic()
-            self.say("building")
-
-    def say(self, stage: str) -> None:
-        """Report a stage, the number of files done and the seconds since the start."""
-        self.report(f"{stage} {self.title}: {self.steps} files, {time.monotonic() - self.began:.0f} s")
-
-
 def build(order: Order, folder: Path, deadline: Deadline, report: Report) -> None:
     """Build a kernel into ``folder``: Image, config, build.log, reads, kernel.json, and our module if it can.
+
+    On a machine's configuration, the kernel has modules of its own, too.
 
     Raises CompileError, KconfigDropped, NoSpace, ToolMissing or InfraError; the log of a build that
     failed stays in the lineage.
     """
     watch = Watch(order.title, report)
+    with _shop(order, deadline, report) as (home, make):
+        tree = lineage.worktree(home)
+        files = objects.files(order.source, deadline)
+        with (home / LOG).open("wb") as file:
+            place = _Place(home, tree, file, watch, make)
+            file.write(f"# again: ccsight build {shlex.quote(order.spec)}\n".encode())
+            config = _configure(order, files, place, deadline)
+            _make(order, _goals(order, config), place, deadline)
+            if order.config.base:
+                _make(order, own_modules.goals(home), place, deadline)
+                own_modules.keep(home, folder)
+            module = _module(order, config, place, deadline)
+        _keep(order, tree, folder, config, module)
+        if not order.toolchain.machine:  # what was read there is known there
+            reads.note(folder, tree, files)
+        shutil.copy2(home / LOG, folder / LOG)
+    watch.say("built")
+
+
+@contextmanager
+def _shop(order: Order, deadline: Deadline, report: Report) -> Iterator[tuple[Path, Make]]:
+    """Have a folder with the source in it, and a make that works there: on this system, or on a machine."""
+    if order.toolchain.machine:
+        with elsewhere.shop(order.toolchain.machine, order.key, order.source, deadline, report) as shop:
+            yield shop.home, shop.make
+        return
     with lineage.borrowed(order.lineage, order.source, deadline, report) as home:
         report(f"preparing {order.title}")
         tree = lineage.worktree(home)
         objects.move(tree, order.source, deadline)
-        files = objects.files(order.source, deadline)
-        with (home / LOG).open("wb") as file:
-            place = _Place(home, tree, file, watch)
-            file.write(f"# again: ccsight build {shlex.quote(order.spec)}\n".encode())
-            config = _configure(order, files, place, deadline)
-            _make(order, ["Image", *hardware.preparation(config)], place, deadline)
-            module = _module(order, config, place, deadline)
-        _keep(order, tree, folder, config, module)
-        reads.note(folder, tree, files)
-        shutil.copy2(home / LOG, folder / LOG)
-    watch.say("built")
+
+        def make(words: Sequence[str], env: Mapping[str, str], output: Output, deadline: Deadline) -> int:
+            argv = ["make", f"-j{os.cpu_count() or 1}", *words]
+            log, on_line = output
+            return process.follow(argv, deadline, log=log, on_line=on_line, cwd=tree, env=env)
+
+        yield home, make
 
 
 @dataclass(frozen=True)
@@ -136,14 +134,15 @@ class _Place:
     tree: Path
     log: BinaryIO
     watch: Watch
+    make: Make
 
 
 def _configure(order: Order, files: Mapping[str, str], place: _Place, deadline: Deadline) -> str:
     """Return the .config that the worktree now has, and that has every option that was asked for."""
-    identity = resolved.identity(kconfig.text(order.config), files)
+    identity = resolved.identity(kconfig.text(order.config), files, makefiles=order.config.base is not None)
     path, known = place.tree / ".config", resolved.known(place.folder, identity, order.key)
     if known is None:
-        _make(order, ["allnoconfig"], place, deadline)
+        _resolve(order, place, deadline)
     elif not path.exists() or path.read_text() != known:
         path.write_text(known)
     config = path.read_text()
@@ -152,16 +151,38 @@ def _configure(order: Order, files: Mapping[str, str], place: _Place, deadline: 
     return config
 
 
-def _make(order: Order, goals: list[str], place: _Place, deadline: Deadline) -> None:
-    wanted = place.folder / "wanted.config"
+def _resolve(order: Order, place: _Place, deadline: Deadline) -> None:
+    """Have Kconfig make a .config: of nothing, or of a machine's, less the modules that it does not need."""
+    base = order.config.base
+    if base is None:
+        _make(order, ["allnoconfig"], place, deadline)
+        return
+    if not order.toolchain.machine and not shutil.which("perl"):
+        raise ToolMissing("perl is not on this system", next_step="apt-get install perl")
+    shutil.copyfile(_wanted(order, place), place.tree / ".config")
+    _make(order, ["olddefconfig"], place, deadline)
+    _make(order, own_modules.trimming(place.folder, base.modules), place, deadline)
+
+
+def _goals(order: Order, config: str) -> list[str]:
+    return ["Image", *(["modules"] if order.config.base else hardware.preparation(config))]
+
+
+def _wanted(order: Order, place: _Place) -> Path:
+    """Write down what was asked for, for Kconfig, and return where."""
+    path = place.folder / "wanted.config"
     salted = f'{kconfig.text(order.config)}CONFIG_BUILD_SALT="{order.key}"\n'
-    write_atomically(wanted, salted.encode())
-    argv = ["make", f"-j{os.cpu_count() or 1}", *order.toolchain.make, *goals]
+    write_atomically(path, salted.encode())
+    return path
+
+
+def _make(order: Order, goals: list[str], place: _Place, deadline: Deadline) -> None:
+    wanted = _wanted(order, place)
     env = dict(order.toolchain.env) | {"KCONFIG_ALLCONFIG": str(wanted)}
-    status = process.follow(argv, deadline, log=place.log, on_line=place.watch.line, cwd=place.tree, env=env)
+    status = place.make([*order.variables, *goals], env, (place.log, place.watch.line), deadline)
     place.log.flush()
     if status:
-        raise _failure(order, place)
+        raise place.watch.failure(place.folder / LOG, order.toolchain.machine)
 
 
 def _module(order: Order, config: str, place: _Place, deadline: Deadline) -> Path | None:
@@ -170,33 +191,14 @@ def _module(order: Order, config: str, place: _Place, deadline: Deadline) -> Pat
     if hardware.loads_modules(config):
         where = hardware.put_sources(place.folder / "guests")
         try:
-            _make(order, hardware.goals(where, place.tree), place, deadline)
+            goals = hardware.goals(where, place.tree, whole=order.config.base is not None)
+            _make(order, goals, place, deadline)
         except MakeFailed as error:
             problem = error.fact
         else:
             return where / hardware.NAME
     place.log.write(f"# this kernel has no {hardware.NAME}: {problem}\n".encode())
     return None
-
-
-def _failure(order: Order, place: _Place) -> InfraError:
-    """Return what a failed make means, by what it printed."""
-    log = place.folder / LOG
-    lines = log.read_text(errors="replace").splitlines()
-    last = "\n            ".join(lines[-6:])
-    if any(_DISK_FULL.search(line) for line in lines[-200:]):
-        return NoSpace(
-            f"no space left while building {order.title}", evidence=last, next_step="ccsight kernels prune"
-        )
-    if any(_EXHAUSTED.search(line) for line in lines[-200:]):
-        return InfraError(f"building {order.title} ran out of memory", evidence=last, next_step=f"read {log}")
-    if place.watch.errors:
-        return CompileError(
-            f"{order.title} does not build: {place.watch.errors[0]}",
-            evidence=last,
-            next_step=f"the whole log: {log}",
-        )
-    return MakeFailed(f"make failed for {order.title}", evidence=last, next_step=f"the whole log: {log}")
 
 
 def _keep(order: Order, tree: Path, folder: Path, config: str, module: Path | None) -> None:
@@ -215,7 +217,9 @@ def _keep(order: Order, tree: Path, folder: Path, config: str, module: Path | No
         toolchain=order.toolchain.name,
         code_sha256=elf.code_sha256(tree / "vmlinux", order.key),
     )
-    stored.write_built(folder, elf.build_id(tree / "vmlinux"), facts, module=hardware.NAME if module else "")
+    modules = own_modules.FOLDER if order.config.base else ""
+    ours = hardware.NAME if module else ""
+    stored.write_built(folder, elf.build_id(tree / "vmlinux"), facts, modules, ours)
 
 
 def _config_sha256(config: str) -> str:

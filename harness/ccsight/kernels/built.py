@@ -10,12 +10,14 @@ from ccsight import specs
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, InfraError, UsageError
 from ccsight.evidence.model import BuildFacts, PatchFacts
-from ccsight.kernels import build, kconfig, lineage, stored, toolchain
+from ccsight.kernels import build, elsewhere, kconfig, lineage, machine_config, own_modules, stored, toolchain
 from ccsight.kernels import reads as noted
-from ccsight.kernels.build import CompileError, Order
+from ccsight.kernels.build import Order
 from ccsight.kernels.model import Kernel
 from ccsight.kernels.objects import Source
 from ccsight.kernels.source import resolve_source
+from ccsight.kernels.toolchain import Toolchain
+from ccsight.kernels.watch import CompileError
 from ccsight.paths import cache_dir
 from ccsight.specs import Spec
 from ccsight.status import ExitCode, Status
@@ -23,7 +25,7 @@ from ccsight.store import entry
 from ccsight.toolbox.tools import Report
 
 #: What every kernel that is built here takes.
-OPTIONS = frozenset({"patch", "kconfig", "toolchain"})
+OPTIONS = frozenset({"patch", "kconfig", "toolchain", "build-on"})
 
 
 class BrokenByPatch(CcsightError):
@@ -49,14 +51,34 @@ class Recipe:
 def recipe(spec: Spec, deadline: Deadline, report: Report) -> Recipe:
     """Return what a spec says to build; sources are fetched, nothing is built. Raises UsageError."""
     inputs = resolve_source(spec, deadline, report)
-    config = kconfig.wanted(spec.all("kconfig"))
-    tools = toolchain.named(spec.option("toolchain") or "gcc", deadline)
+    config = _config(spec.all("kconfig"), deadline, report)
+    tools = _tools(spec, deadline)
 
     def order(of: Source, patches: tuple[PatchFacts, ...]) -> Order:
         title = spec.option("name") or of.title if patches else of.title
         return Order(of, patches, config, tools, title, spec.text)
 
     return Recipe(order(inputs.source, inputs.patches), order(inputs.base, ()))
+
+
+def _tools(spec: Spec, deadline: Deadline) -> Toolchain:
+    name, machine = spec.option("toolchain") or "gcc", spec.option("build-on")
+    if machine is None:
+        return toolchain.named(name, deadline)
+    if name != "gcc":
+        raise UsageError(
+            f"on {machine}, kernels are built by its gcc", next_step=f"leave toolchain={name} out"
+        )
+    return elsewhere.toolchain(machine)
+
+
+def _config(values: tuple[str, ...], deadline: Deadline, report: Report) -> kconfig.Merged:
+    """Return what values of ``kconfig=`` mean: a machine's own configuration is instead of ours."""
+    machine = machine_config.named(values)
+    fragments = tuple(value for value in values if value != machine)
+    if not machine:
+        return kconfig.wanted(fragments)
+    return kconfig.on_top(machine_config.of(machine, deadline, report), fragments)
 
 
 def resolve(spec: Spec, deadline: Deadline, report: Report) -> Kernel:
@@ -76,6 +98,9 @@ def resolve(spec: Spec, deadline: Deadline, report: Report) -> Kernel:
     if kernel.hardware_module is None:
         log = folder / build.LOG
         report(f"note: {wanted.order.title} goes without our module; why is in the last line of {log}")
+    base = wanted.order.config.base
+    if base and kernel.modules and (lacking := own_modules.lacking(kernel.modules, base.modules)):
+        report(f"note: loaded on {base.machine}, but not in {wanted.order.title}: {', '.join(lacking)}")
     return kernel
 
 
@@ -85,6 +110,8 @@ def spread(spec: Spec, count: int, deadline: Deadline, report: Report) -> int:
     So many kernels near it can then be built at once. There may be fewer: see :func:`lineage.spread`.
     """
     order = recipe(spec, deadline, report).order
+    if order.toolchain.machine:
+        return 1  # the machine builds one at a time
     return lineage.spread(order.lineage, order.source, count, deadline, report)
 
 

@@ -50,7 +50,11 @@ def put_sources(folder: Path) -> Path:
     return folder / "module"
 
 
-def goals(where: Path, tree: Path) -> list[str]:
-    """Return what make is told, in the kernel's tree, to build ``NAME`` in the folder ``where``."""
-    # vmlinux's own list of symbols: the tree's whole one would take another pass over everything
-    return [f"M={where}", f"KBUILD_EXTRA_SYMBOLS={tree / 'vmlinux.symvers'}", "modules"]
+def goals(where: Path, tree: Path, *, whole: bool) -> list[str]:
+    """Return what make is told, in the kernel's tree, to build ``NAME`` in the folder ``where``.
+
+    ``whole`` is whether the modules of the tree have been built: its list of all symbols is then there.
+    """
+    # else vmlinux's own list of symbols: the tree's whole one would take another pass over everything
+    listed = [] if whole else [f"KBUILD_EXTRA_SYMBOLS={tree / 'vmlinux.symvers'}"]
+    return [f"M={where}", *listed, "modules"]

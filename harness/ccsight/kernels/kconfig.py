@@ -17,6 +17,7 @@ from pathlib import Path
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import UsageError, reason
 from ccsight.kernels import kconfig_tree
+from ccsight.kernels.machine_config import MachineConfig
 from ccsight.paths import data_dir
 
 #: The shipped fragments that every kernel built here has. The others are there to be asked for.
@@ -31,6 +32,8 @@ DEFAULT = (
     "linux-guest",
     "qemu-vmm",
 )
+#: What every kernel has that is built on a machine's own configuration, instead of all of those.
+METAL = ("metal",)
 
 _WANTED = "kconfig=FILE, a file with lines such as CONFIG_UBSAN=y"
 _OPTION = re.compile(
@@ -75,10 +78,14 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Merged:
-    """Several fragments as one: an option once, sorted by name. ``names`` says whose they are."""
+    """Several fragments as one: an option once, sorted by name. ``names`` says whose they are.
+
+    ``base`` is the machine's configuration that they go on top of; without one, all else is off.
+    """
 
     names: tuple[str, ...]
     options: tuple[Wanted, ...]
+    base: MachineConfig | None = None
 
 
 def wanted(extra: Sequence[str] = ()) -> Merged:
@@ -87,6 +94,12 @@ def wanted(extra: Sequence[str] = ()) -> Merged:
     Each of ``extra`` is the name of a shipped fragment or a file. Raises UsageError or Contradiction.
     """
     return merge([parse(find(name)) for name in dict.fromkeys((*DEFAULT, *extra))])
+
+
+def on_top(base: MachineConfig, extra: Sequence[str] = ()) -> Merged:
+    """Return a machine's configuration with what a build here changes in it, and further fragments."""
+    merged = merge([parse(find(name)) for name in dict.fromkeys((*METAL, *extra))])
+    return replace(merged, names=(base.pinned, *merged.names), base=base)
 
 
 def shipped() -> list[str]:
@@ -148,7 +161,7 @@ def _option(line: str, place: str) -> Wanted | None:
 def _check_value(name: str, value: str, place: str) -> None:
     if value == "m":
         raise UsageError(
-            f"{place}: CONFIG_{name}=m, but kernels that are built here have no modules of their own",
+            f"{place}: CONFIG_{name}=m, but a fragment makes no modules: they are what a machine has loaded",
             next_step=f"CONFIG_{name}=y builds it in",
         )
     if value not in ("y", "n") and not value.startswith('"') and not _NUMBER.match(value):
@@ -183,8 +196,12 @@ def _refuse_contradiction(before: Wanted | None, option: Wanted) -> None:
 
 
 def text(merged: Merged) -> str:
-    """Return what kconfig reads as ``KCONFIG_ALLCONFIG``; the same for the same options in any order."""
-    return "".join(
+    """Return what kconfig reads as ``KCONFIG_ALLCONFIG``; the same for the same options in any order.
+
+    With a base, it is what kconfig reads as ``.config``.
+    """
+    below = merged.base.without(frozenset(option.name for option in merged.options)) if merged.base else ""
+    return below + "".join(
         f"# CONFIG_{option.name} is not set\n"
         if option.value == "n"
         else f"CONFIG_{option.name}={option.value}\n"
@@ -200,8 +217,10 @@ def prove(merged: Merged, dot_config: str, tree: Path) -> None:
     UsageError for an option that the tree does not know.
     """
     values = read_values(dot_config)
-    off = [option for option in merged.options if not _same(option.value, values.get(option.name, "n"))]
-    absent = [option for option in merged.options if option.value == "n" and option.name not in values]
+    off = [option for option in merged.options if not _has(values, option)]
+    absent = [
+        option for option in merged.options if option.value in ("n", '""') and option.name not in values
+    ]
     if not off and not absent:
         return
     known = kconfig_tree.definitions(tree)
@@ -216,6 +235,11 @@ def read_values(dot_config: str) -> dict[str, str]:
     """Return the options of a .config by name, without those that are off."""
     found = (_OPTION.match(line) for line in dot_config.splitlines())
     return {match["name"]: match["value"] for match in found if match}
+
+
+def _has(values: dict[str, str], option: Wanted) -> bool:
+    """Tell whether a .config has what was asked for; a string that is not there is an empty one."""
+    return _same(option.value, values.get(option.name, '""' if option.value == '""' else "n"))
 
 
 def _same(left: str, right: str) -> bool:

@@ -6,9 +6,11 @@ environment change what happens here.
 """
 
 import errno
+import io
 import os
 import shlex
 import shutil
+import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,6 +223,23 @@ def move(worktree: Path, source: Source, deadline: Deadline) -> None:
     except GitFailed:  # a build product lies where a folder should, or the index is torn
         wipe(worktree)
         _check_out(worktree, source.tree, source.objects, deadline)
+
+
+def pack(source: Source, path: Path, deadline: Deadline) -> None:
+    """Write all files of a source into an archive, ``.tar.gz``."""
+    words = ["archive", "-1", "--format=tar.gz", f"--output={path}", source.tree]
+    git(words, deadline, where=ours(deadline, source.objects))
+
+
+def unpack(source: Source, paths: Sequence[str], folder: Path, deadline: Deadline) -> None:
+    """Put those files of a source that match git's pathspecs into a folder."""
+    words = ["archive", "--format=tar", source.tree, "--", *paths]
+    packed = git(words, deadline, where=ours(deadline, source.objects)).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for member in archive:
+            if content := archive.extractfile(member) if member.isreg() else None:
+                (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / member.name).write_bytes(content.read())
 
 
 def _check_out(worktree: Path, tree: str, objects: Sequence[Path], deadline: Deadline) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccsight.kernels import kconfig, mbox
+from ccsight.kernels import kconfig, machine_config, mbox
 from ccsight.paths import cache_dir
 from ccsight.store import explain, write_atomically
 
@@ -37,6 +37,9 @@ def _patches(value: str) -> Iterator[Part]:
 
 
 def _options(value: str) -> Iterator[Part]:
+    if value.startswith(machine_config.PREFIX):  # it says what all else is on top of: it is one thing
+        yield Part(("kconfig", value), f"the configuration of {value.removeprefix(machine_config.PREFIX)}")
+        return
     for option in kconfig.parse(kconfig.find(value)).options:
         marks = [word for word in ("optional", "override") if getattr(option, word)]
         said = f"{', '.join(marks)}: {option.reason}" if marks else option.reason

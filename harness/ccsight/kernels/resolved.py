@@ -13,12 +13,21 @@ from ccsight.store import write_atomically
 NAME = "resolved.config"
 #: What Kconfig, and the scripts that it runs, read of a source.
 _READ = re.compile(r"(.*/)?Kconfig[^/]*|scripts/.*|Makefile|arch/arm64/Makefile")
+#: ... and what tells which option makes which module.
+_MAKEFILES = re.compile(r"(.*/)?(Makefile|Kbuild)")
 _SALT = re.compile(r'^CONFIG_BUILD_SALT=".*"$', re.MULTILINE)
 
 
-def identity(wanted: str, files: Mapping[str, str]) -> str:
-    """Hash what a .config follows from in a folder, whose toolchain is one: options, and Kconfig's files."""
-    read = sorted(f"{path} {content}\n" for path, content in files.items() if _READ.fullmatch(path))
+def identity(wanted: str, files: Mapping[str, str], *, makefiles: bool = False) -> str:
+    """Hash what a .config follows from in a folder, whose toolchain is one: options, and Kconfig's files.
+
+    With ``makefiles``, those of all folders, too: modules that are not loaded have been switched off.
+    """
+    read = sorted(
+        f"{path} {content}\n"
+        for path, content in files.items()
+        if _READ.fullmatch(path) or (makefiles and _MAKEFILES.fullmatch(path))
+    )
     return hashlib.sha256("".join([wanted, *read]).encode()).hexdigest()
 
 

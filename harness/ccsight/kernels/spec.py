@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ccsight import specs
 from ccsight.deadline import Deadline
-from ccsight.kernels import built, deb, files, running, source, stored
+from ccsight.kernels import built, deb, files, machine_config, running, source, stored
 from ccsight.kernels.model import Kernel
 from ccsight.specs import Spec
 from ccsight.toolbox.tools import Report
@@ -53,12 +53,46 @@ def parse(text: str) -> Spec:
 
 
 def base(text: str) -> str:
-    """Return the spec of what a kernel was made from by patches or options, "" for a kernel without those."""
+    """Return the spec of what a kernel was made from by patches or options, "" for a kernel without those.
+
+    The configuration of a machine is no change: without it, the base would not boot there.
+    """
     spec = parse(text)
-    if not any(key in _CHANGES for key, _ in spec.options):
+    if not any(map(_changes, spec.options)):
         return ""
-    kept = tuple(option for option in spec.options if option[0] not in _CHANGES | {"name"})
+    kept = tuple(option for option in spec.options if not _changes(option) and option[0] != "name")
     return specs.render(spec.kind, spec.value, kept)
+
+
+def _changes(option: tuple[str, str]) -> bool:
+    key, value = option
+    return key in _CHANGES and not (key == "kconfig" and value.startswith(machine_config.PREFIX))
+
+
+def base_of(kernel: Kernel) -> str:
+    """Return the spec of what a kernel was made from, for a plan: no machine is asked for it again."""
+    fragments = kernel.build.fragments if kernel.build else ()
+    return _pinned(base(kernel.spec.text), machine_config.named(fragments))
+
+
+def settled(text: str, deadline: Deadline, report: Report) -> str:
+    """Return a spec that asks no machine any more: ``kconfig=machine:NAME=HASH`` is what it says now.
+
+    For what is resolved again later, when the machine may run another kernel. Raises what
+    ``machine_config.of`` does.
+    """
+    value = machine_config.named(parse(text).all("kconfig"))
+    return _pinned(text, machine_config.of(value, deadline, report).pinned) if value else text
+
+
+def _pinned(text: str, machine: str) -> str:
+    """Return a spec with this for its ``kconfig=machine:NAME``; one that has none as it is."""
+    if not (text and machine):
+        return text
+    spec = parse(text)
+    named = machine_config.named(spec.all("kconfig"))
+    options = tuple((key, machine if value == named else value) for key, value in spec.options)
+    return specs.render(spec.kind, spec.value, options) if named else text
 
 
 def resolve(text: str, deadline: Deadline, report: Report) -> Kernel:

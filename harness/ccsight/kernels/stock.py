@@ -8,12 +8,21 @@ from pathlib import Path
 
 from ccsight.deadline import Deadline
 from ccsight.errors import DeadlineExceeded, InfraError
-from ccsight.kernels import lineage, stored
+from ccsight.kernels import elsewhere, lineage, stored
 from ccsight.paths import cache_dir
 from ccsight.store import locked
 
 #: Everything that ``kernels prune`` may remove: all of it can be made or fetched again.
-_FOLDERS = (stored.BUILT, lineage.FOLDERS, "kernels", "images", "sources", "histories", "trees")
+_FOLDERS = (
+    stored.BUILT,
+    lineage.FOLDERS,
+    elsewhere.FOLDERS,
+    "kernels",
+    "images",
+    "sources",
+    "histories",
+    "trees",
+)
 _DAY = 86400.0
 
 
@@ -71,7 +80,8 @@ def _what(place: Path) -> str:
     try:
         about = stored.read(place)
     except InfraError:
-        return "build folder" if place.parent.name == lineage.FOLDERS else "unreadable"
+        folders = (lineage.FOLDERS, elsewhere.FOLDERS)
+        return "build folder" if place.parent.name in folders else "unreadable"
     if about.build is None:
         return about.release
     return " + ".join([f"{about.build.source}", *(patch.subject for patch in about.build.patches)])

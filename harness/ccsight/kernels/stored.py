@@ -37,12 +37,12 @@ def write(folder: Path, path: Path, modules: str = "", packages: tuple[Package, 
     _write(folder, identified(folder, path, modules, packages))
 
 
-def write_built(folder: Path, build_id: str, build: BuildFacts, module: str) -> None:
+def write_built(folder: Path, build_id: str, build: BuildFacts, modules: str, module: str) -> None:
     """Write the ``kernel.json`` of a kernel that was built here, whose build-id is known from its vmlinux.
 
-    ``module`` is the name of our own module in the folder, "" when there is none.
+    ``modules`` is the name of the folder of its own modules, ``module`` that of ours; "" when there is none.
     """
-    about = identified(folder, folder / "Image")
+    about = identified(folder, folder / "Image", modules)
     _write(folder, structs.replace(about, build_ids=(build_id,), build=build, hardware_module=module))
 
 

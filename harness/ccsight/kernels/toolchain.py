@@ -54,13 +54,14 @@ class Toolchain:
 
     ``make``: variables for make's command line. ``env``: to be added to make's environment.
     ``identity``: the banners of the programs whose version can change a kernel's bytes, one a line; two
-    toolchains with the same identity are the same.
+    toolchains with the same identity are the same. ``machine`` is where it is, "" for this system.
     """
 
     name: str
     make: tuple[str, ...]
     identity: str
     env: tuple[tuple[str, str], ...]
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,12 @@ class _Kind:
     make: tuple[str, ...]
 
 
-def _gcc() -> _Kind:
-    package = _PACKAGES[_prefix()]
-    programs = {f"{_prefix()}gcc": f"gcc{package}", f"{_prefix()}ld": f"binutils{package}"}
-    judged = tuple(f"{_prefix()}{tool}" for tool in ("gcc", "as", "ld", "objcopy"))
-    return _Kind(f"{_prefix()}gcc", programs, judged, (*_LLVM_OFF, f"CROSS_COMPILE={_prefix()}"))
+def _gcc(prefix: str | None = None) -> _Kind:
+    prefix = _prefix() if prefix is None else prefix
+    package = _PACKAGES[prefix]
+    programs = {f"{prefix}gcc": f"gcc{package}", f"{prefix}ld": f"binutils{package}"}
+    judged = tuple(f"{prefix}{tool}" for tool in ("gcc", "as", "ld", "objcopy"))
+    return _Kind(f"{prefix}gcc", programs, judged, (*_LLVM_OFF, f"CROSS_COMPILE={prefix}"))
 
 
 def _llvm() -> _Kind:
@@ -120,6 +122,25 @@ def named(name: str, deadline: Deadline) -> Toolchain:
     identity = "\n".join([*(_banner(text) for text in banners), *kind.make])
     compiler = f"CC={'ccache ' if shutil.which('ccache') else ''}{kind.compiler}"
     return Toolchain(name, (*_VARIABLES, *kind.make, compiler), identity, _ENVIRONMENT)
+
+
+def of_machine(said: Mapping[str, str], machine: str) -> Toolchain:
+    """Return the toolchain of a machine, by what its programs say of their versions; "arm" says what it is.
+
+    Raises UsageError for a machine that is not arm64, ToolMissing with what is to be installed there.
+    """
+    if "arm" not in said:
+        raise UsageError(f"{machine} is not an arm64 machine", next_step="build here: leave build-on= out")
+    kind = _gcc("")
+    needed = {**kind.programs, **_HOST_TOOLS, "as": "binutils", "objcopy": "binutils", "perl": "perl"}
+    if missing := sorted({package for program, package in needed.items() if not said.get(program)}):
+        raise ToolMissing(
+            f"{machine} cannot build a kernel: {', '.join(missing)} not there",
+            next_step=f"there, as root: apt-get install {' '.join(missing)}",
+        )
+    identity = "\n".join([*(_banner(said[program]) for program in kind.judged), *kind.make])
+    name = f"gcc of {machine}"
+    return Toolchain(name, (*_VARIABLES, *kind.make, "CC=gcc"), identity, _ENVIRONMENT, machine)
 
 
 def _require(programs: Mapping[str, str], name: str) -> None:

@@ -30,13 +30,32 @@ Image: vmlinux
 \tmkdir -p arch/arm64/boot
 \t{ head -c 56 /dev/zero; printf 'ARM\\144'; head -c 64 /dev/zero; cat vmlinux; } > arch/arm64/boot/Image
 
+# As those of the real tree: what is there is taken over, and then what is not loaded is switched off.
+olddefconfig:
+	grep '^CONFIG_' .config | grep -v '^CONFIG_GONE' > .config.new && mv .config.new .config
+
+localmodconfig:
+	for option in $$(sed -n 's/^CONFIG_\\(.*\\)=m$$/\\1/p' .config); do \\
+		grep -qi "^$$option " $(LSMOD) || sed -i "/^CONFIG_$$option=/d" .config; done
+
+modules_install:
+	mkdir -p $(INSTALL_MOD_PATH)/lib/modules/6.99.0-fake$(LOCALVERSION)/kernel
+	cd $(INSTALL_MOD_PATH)/lib/modules/6.99.0-fake$(LOCALVERSION) && ln -s $(CURDIR) build && \\
+		for name in $$(sed -n 's/^CONFIG_\\(.*\\)=m$$/\\1/p' $(CURDIR)/.config | tr A-Z a-z); do \\
+		echo $$name $(LOCALVERSION) > kernel/$$name.ko && echo kernel/$$name.ko >> modules.order; done
+	echo kernel/fs/built-in.ko > $(INSTALL_MOD_PATH)/lib/modules/6.99.0-fake$(LOCALVERSION)/modules.builtin
+
 modules_prepare:
 	touch prepared
 
 # Run for a folder of its own, M: what is made there is of this kernel, and of what was put there.
+ifdef M
 modules: prepared
 	@echo '  LD [M]  $(M)/ccsight_hardware.ko'
 	cat .config $(M)/ccsight_hardware.c $(M)/../include/wire.h > $(M)/ccsight_hardware.ko
+else
+modules: modules_prepare
+endif
 
 vmlinux: $(FILES) salt.o
 \t@echo '  LD      vmlinux'

@@ -13,8 +13,8 @@ import fake_kernel
 import pytest
 
 from ccsight.deadline import Deadline
-from ccsight.errors import InfraError, NoSpace, UsageError
-from ccsight.kernels import build, built, hardware, kconfig, spec, stock
+from ccsight.errors import InfraError, NoSpace, ToolMissing, UsageError
+from ccsight.kernels import built, hardware, kconfig, spec, stock, watch
 from ccsight.paths import data_dir
 from ccsight.status import ExitCode
 from ccsight.store import locked
@@ -286,11 +286,11 @@ def test_a_broken_patch_is_at_fault_because_its_base_builds(tree, patch):
 
 def test_a_broken_base_blames_nobody(tree, patch):
     (tree / "init/main.c").write_text(fake_kernel.MAIN + "int broken = no_such_name;\n")
-    with pytest.raises(build.CompileError) as caught:
+    with pytest.raises(watch.CompileError) as caught:
         resolve(f"tree:{tree},patch={patch(fake_kernel.CHANGE)}")
     assert "neither" in caught.value.fact
     assert caught.value.exit_code == ExitCode.NOT_OBSERVED
-    with pytest.raises(build.CompileError, match=r"init/main.c:\d+"):
+    with pytest.raises(watch.CompileError, match=r"init/main.c:\d+"):
         resolve(f"tree:{tree}")
 
 
@@ -300,6 +300,7 @@ def test_a_broken_base_blames_nobody(tree, patch):
         ("fatal error: error writing to /x: No space left on device", NoSpace),
         ("gcc: fatal error: Killed signal terminated program cc1", InfraError),
         ("make: *** [Makefile:1: Image] Error 2", InfraError),
+        ("certs/extract-cert.c:21:10: fatal error: openssl/bio.h: No such file or directory", ToolMissing),
     ],
 )
 def test_trouble_of_this_system_is_never_the_kernels_fault(tree, says, kind):
@@ -307,7 +308,7 @@ def test_trouble_of_this_system_is_never_the_kernels_fault(tree, says, kind):
     (tree / "Makefile").write_text(failing)
     with pytest.raises(kind) as caught:
         resolve(f"tree:{tree}")
-    assert not isinstance(caught.value, build.CompileError)
+    assert not isinstance(caught.value, watch.CompileError)
     assert says in caught.value.evidence
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ccsight.cli.machines_add import add
+from ccsight.cli.machines_admit import admit
 from ccsight.cli.machines_check import check
 from ccsight.cli.machines_release import release
 from ccsight.cli.options import inventory_option, json_option, silicon_option
@@ -68,6 +69,7 @@ def machines(context: click.Context, silicon: Path | None, inventory: Path | Non
 
 
 machines.add_command(add)
+machines.add_command(admit)
 machines.add_command(check)
 machines.add_command(release)
 

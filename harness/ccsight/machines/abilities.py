@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ccsight.machines import admission
 from ccsight.machines.equipment import Equipment
 from ccsight.machines.inventory import Entry
+from ccsight.machines.methods.table import METHODS
 
 #: Bytes that the probe takes, with room for what it says; and an installed kernel with modules and initramfs.
 _TMP, _BOOT = 64 << 20, 256 << 20
 _MIB = 1 << 20
 _NATIVE = ("aarch64", "arm64")
-#: Boot methods that need a boot loader of their name, or EFI variables.
-_LOADERS = ("grub", "systemd-boot", "extlinux", "efi")
-_PROTECTED = "kvm-arm.mode=protected"
 
 
 class Word(StrEnum):
@@ -43,15 +42,17 @@ def abilities(entry: Entry, found: Equipment) -> Iterator[Ability]:
     yield _arm64(found)
     yield Ability("kernel", Word.YES, found.one("release"))
     yield _kvm(found)
-    yield _who(entry, found)
+    yield _who(found)
     yield _room("/tmp", found.free("tmp"), _TMP, needed=True)  # noqa: S108 - where the probe goes
     yield _room("/boot", found.free("boot"), _BOOT)
     yield _unsigned(found)
-    yield _loader(entry, found)
-    yield _kexec(found)
+    yield from _boots(entry, found)
+    yield _reboots(found)
+    yield _idle(found)
     yield _watchdog(found)
     yield _named("power", entry.power, "nobody can turn it off and on again from here")
     yield _named("console", entry.console, "what its kernel says while it boots is seen by nobody")
+    yield _admitted(entry, found)
 
 
 def _arm64(found: Equipment) -> Ability:
@@ -72,19 +73,15 @@ def _kvm(found: Equipment) -> Ability:
     return Ability("KVM", Word.NO, "there is no /dev/kvm", step, needed=True)
 
 
-def _who(entry: Entry, found: Equipment) -> Ability:
+def _who(found: Equipment) -> Ability:
     user, who = found.one("user"), found.one("root")
-    if who == "root":
-        return Ability("root", Word.YES, "logged in as root")
-    if who == "sudo":
-        return Ability(
-            "root", Word.YES, f"{user}, by sudo -n", "" if entry.sudo else "sudo = true in its entry"
-        )
+    if found.is_root:
+        return Ability("root", Word.YES, "logged in as root" if who == "root" else f"{user}, by sudo -n")
+    if who == "may":
+        why = f"{user} is not root, but could be: sudo asks for no password"
+        return Ability("root", Word.NO, why, "sudo = true in its entry")
     why = f"{user} is not root, and sudo asks for a password: its log may not be read, and nothing be booted"
-    step = "a line for sudoers, and sudo = true in its entry"
-    if entry.sudo:
-        return Ability("root", Word.NO, why, "a line for sudoers, or sudo = false in its entry", needed=True)
-    return Ability("root", Word.NO, why, step)
+    return Ability("root", Word.NO, why, "a line for sudoers, and sudo = true in its entry")
 
 
 def _room(place: str, free: int | None, wanted: int, *, needed: bool = False) -> Ability:
@@ -106,26 +103,39 @@ def _unsigned(found: Equipment) -> Ability:
     return Ability(name, Word.UNKNOWN, "neither firmware nor kernel says whether they are forbidden")
 
 
-def _loader(entry: Entry, found: Equipment) -> Ability:
-    name, why = "boot loader", ", ".join(found.loaders) or "none was found"
-    if entry.boot in _LOADERS and entry.boot not in found.loaders:
-        return Ability(name, Word.NO, f"{why}; its entry says {entry.boot}", "see boot = in its entry")
-    if not found.loaders:
-        return Ability(name, Word.NO, why, "kexec, or a command of your own")
-    return Ability(name, Word.YES, why, "" if entry.boot else f'boot = "{found.loaders[0]}" in its entry')
+def _boots(entry: Entry, found: Equipment) -> Iterator[Ability]:
+    for name, make in METHODS.items():
+        ours = entry.boot == name
+        why = make(entry).refuses(found)
+        step = "mend that, or another boot = in its entry" if ours and why else ""
+        if not why and not entry.boot:
+            step = f'boot = "{name}" in its entry'
+        word = Word.NO if why else Word.YES
+        yield Ability(f"boot by {name}", word, why or ("so its entry says" if ours else "it could"), step)
 
 
-def _kexec(found: Equipment) -> Ability:
-    if not found.one("kexec"):
-        return Ability("kexec", Word.NO, "the kernel has none", "CONFIG_KEXEC, or another boot method")
-    if found.one("kexec") != "0":
-        why = "kernel.kexec_load_disabled is set"
-        return Ability("kexec", Word.NO, why, "only the next boot clears it")
-    if _PROTECTED in found.one("command-line").split():
-        return Ability("kexec", Word.NO, "KVM is in protected mode, which refuses it", "another boot method")
-    if not found.one("kexec-program"):
-        return Ability("kexec", Word.NO, "the program is not there", "apt install kexec-tools, there")
-    return Ability("kexec", Word.YES, "kernel and program have it")
+def _admitted(entry: Entry, found: Equipment) -> Ability:
+    """Return whether it was seen to come back, and by what: its recovery class."""
+    admitted = admission.parse(found.one("admitted").encode())
+    step = f"ccsight machines admit {entry.name}" if entry.boot else ""
+    if admitted is None:
+        return Ability("comes back", Word.UNKNOWN, "nobody has seen it do so", step)
+    why = f"{', '.join(admitted.recovery)}: seen by {admitted.by} with {admitted.method}, {admitted.at}"
+    if entry.boot and admitted.method != entry.boot:
+        return Ability("comes back", Word.UNKNOWN, f"{why}; its entry says {entry.boot}", step)
+    return Ability("comes back", Word.YES, why)
+
+
+def _reboots(found: Equipment) -> Ability:
+    why = found.no_way_back
+    return Ability("reboots", Word.NO if why else Word.YES, why or "systemd and initramfs-tools are there")
+
+
+def _idle(found: Equipment) -> Ability:
+    if found.in_use:
+        step = "ask them before it is booted: --on NAME,force=on asks nobody"
+        return Ability("idle", Word.NO, "; ".join(found.in_use), step)
+    return Ability("idle", Word.YES, "no VM runs there, and nobody has a terminal")
 
 
 def _watchdog(found: Equipment) -> Ability:

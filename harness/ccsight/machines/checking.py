@@ -12,6 +12,7 @@ from ccsight.machines.abilities import Ability, Word, abilities
 from ccsight.machines.host_keys import UnknownHostKey, WrongHostKey
 from ccsight.machines.inventory import Entry
 from ccsight.machines.model import Host
+from ccsight.machines.sudo import SudoHost
 
 #: Seconds for one machine, and how many are looked at at once.
 _SECONDS = 60.0
@@ -46,7 +47,7 @@ def _looked(entry: Entry) -> Iterator[Ability]:
             yield Ability("reach", Word.YES, f"{stops[-1].user}@{stops[-1].where}{way}", needed=True)
             key = next(key for key in stops[-1].trust.keys if key.same(host.host_key))
             yield Ability("host key", Word.YES, f"{key.kind} {key.fingerprint}, {key.place}", needed=True)
-            yield from _surveyed(entry, host, deadline)
+            yield from _surveyed(entry, SudoHost(host) if entry.sudo else host, deadline)
     except (WrongHostKey, UnknownHostKey) as error:
         yield Ability("host key", Word.NO, _why(error), error.next_step, needed=True)
     except CcsightError as error:
@@ -55,7 +56,7 @@ def _looked(entry: Entry) -> Iterator[Ability]:
 
 def _surveyed(entry: Entry, host: Host, deadline: Deadline) -> Iterator[Ability]:
     try:
-        found = equipment.look(host, deadline, sudo=entry.sudo)
+        found = equipment.look(host, entry.name, deadline)
     except CcsightError as error:
         yield Ability("answers", Word.UNKNOWN, _why(error), error.next_step, needed=True)
     else:

@@ -13,10 +13,14 @@ from pathlib import Path
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import UsageError, reason
 from ccsight.evidence.toml import Reader, Row
+from ccsight.machines import labgrid_command
 from ccsight.machines.host_keys import HostKey, host_key
 
 #: How a machine may be made to boot a kernel.
-METHODS = ("kexec", "grub", "systemd-boot", "efi", "extlinux", "command")
+METHODS = ("kexec", "grub", "systemd-boot", "efi", "command")
+#: Seconds that a machine may take to go down and come up, where its entry says nothing else; and what it may.
+PATIENCE = 300
+_PATIENCES = range(20, 3601)
 #: Names that mean a kind of machine already, see ``registry.KINDS``.
 TAKEN = ("emulated", "silicon", "local")
 #: Says which file it is, to this process and those that it starts.
@@ -26,6 +30,9 @@ _LEARN = "see how one is written: ccsight machines add --example"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 #: What is put into the argv of ssh must not look like an option, nor be two words.
 _ADDRESS = re.compile(r"[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]{0,254}")
+#: A place of labgrid's, and where its coordinator listens.
+_PLACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,254}")
+_COORDINATOR = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}")
 _HOP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(?P<port>\d+))?")
 _PORTS = range(1, 1 << 16)
@@ -44,8 +51,12 @@ class EntryRow(Row, frozen=True, kw_only=True, rename="kebab"):
     host_key: str | Words = ()
     jump: object = None
     boot: str = ""
-    console: str | Words = ()
-    power: str | Words = ()
+    boot_command: str | Words = ()
+    patience: int = PATIENCE
+    console: str | Words | None = None
+    power: str | Words | None = None
+    labgrid: str = ""
+    labgrid_coordinator: str = ""
     shell: bool = False
     sudo: bool = False
     cores: Words = ()
@@ -65,8 +76,9 @@ class _JumpRow(Row, frozen=True, kw_only=True, rename="kebab"):
 class Entry:
     """A machine, or a host on the way to one. What is "" or None or () is for ssh_config to say.
 
-    ``jumps`` are in the order of the way; None where ssh_config says them. ``console`` and ``power`` are
-    argvs.
+    ``jumps`` are in the order of the way; None where ssh_config says them. ``console``, ``power``
+    and ``boot_command`` are argvs; the first two are labgrid's where it lends the machine.
+    ``patience`` is for how many seconds a boot is waited for.
     """
 
     name: str
@@ -79,8 +91,12 @@ class Entry:
     host_keys: tuple[HostKey, ...] = ()
     jumps: "tuple[Entry, ...] | None" = None
     boot: str = ""
+    boot_command: Words = ()
+    patience: int = PATIENCE
     console: Words = ()
     power: Words = ()
+    labgrid: str = ""
+    labgrid_coordinator: str = ""
     sudo: bool = False
     cores: Words = ()
     tags: Words = ()
@@ -176,8 +192,12 @@ def _entry(reader: Reader, name: str, row: EntryRow, rows: Mapping[str, EntryRow
         host_keys=tuple(_keys(place, row.host_key)),
         jumps=None if row.jump is None else tuple(_jumps(reader, place, row.jump, rows, (*way, name))),
         boot=row.boot,
-        console=_argv(place, "console", row.console, shell=row.shell),
-        power=_argv(place, "power", row.power, shell=row.shell),
+        boot_command=_argv(place, "boot-command", row.boot_command, shell=row.shell),
+        patience=row.patience,
+        console=_outside(place, "console", row.console, row),
+        power=_outside(place, "power", row.power, row),
+        labgrid=row.labgrid,
+        labgrid_coordinator=row.labgrid_coordinator,
         sudo=row.sudo,
         cores=row.cores,
         tags=row.tags,
@@ -196,8 +216,29 @@ def _prove(place: str, row: EntryRow) -> None:
         raise _bad(
             place, "agent", "true", "beside key = FILE there is one way too many to log in: leave one out"
         )
+    if row.patience not in _PATIENCES:
+        raise _bad(place, "patience", str(row.patience), "seconds, a number from 20 to 3600")
+    _prove_labgrid(place, row)
     if row.boot and row.boot not in METHODS:
         raise _bad(place, "boot", row.boot, nearest(row.boot, METHODS))
+
+
+def _prove_labgrid(place: str, row: EntryRow) -> None:
+    if row.labgrid and not _PLACE.fullmatch(row.labgrid):
+        raise _bad(place, "labgrid", row.labgrid, "the whole name of a place: labgrid-client places")
+    if row.labgrid_coordinator and not row.labgrid:
+        rule = 'a coordinator lends nothing without labgrid = "PLACE"'
+        raise _bad(place, "labgrid-coordinator", row.labgrid_coordinator, rule)
+    if row.labgrid_coordinator and not _COORDINATOR.fullmatch(row.labgrid_coordinator):
+        raise _bad(place, "labgrid-coordinator", row.labgrid_coordinator, "HOST or HOST:PORT")
+
+
+def _outside(place: str, key: str, given: str | Words | None, row: EntryRow) -> Words:
+    """Return a command that needs nothing of the machine; labgrid's, where the entry has no word of it."""
+    if given is not None or not row.labgrid:
+        return _argv(place, key, given or (), shell=row.shell)
+    make = {"console": labgrid_command.console, "power": labgrid_command.power}[key]
+    return make(row.labgrid_coordinator, row.labgrid)
 
 
 def _argv(place: str, key: str, given: str | Words, *, shell: bool) -> Words:

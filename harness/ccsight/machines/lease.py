@@ -1,8 +1,9 @@
 """Who has a machine: one controller at a time, known by name, on the machine itself.
 
 A lock of the machine's kernel says that somebody has it, for as long as a program there has its input open:
-it goes with the controller, however that ends. A file beside it says who, and outlasts a reboot, which the
-lock does not. Nothing goes by the time of day, which may jump: time is counted by the machine's uptime.
+it goes with the controller, however that ends, and with the network between. A file beside it says who, and
+outlasts a reboot, which the lock does not. Nothing goes by the time of day, which may jump: time is counted
+by the machine's uptime.
 """
 
 import getpass
@@ -20,6 +21,7 @@ from msgspec.structs import replace
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError, HostRefused, InfraError
 from ccsight.evidence.record import Record, from_json, to_json_line
+from ccsight.machines.beat import SILENCE
 from ccsight.machines.model import Holding
 
 #: On every machine the same, so that controllers meet which do not know each other.
@@ -49,7 +51,7 @@ read -r up _ </proc/uptime
 printf '%s %s %s %s ' $word "$boot" "${up%.*}" $$
 head -c 2000 "$1" 2>/dev/null | tr -d '\\n'
 echo
-[ $word != held ] || timeout "$2" cat >/dev/null 9<&-
+[ $word != held ] || timeout "$2" sh -c 'while [ -n "$(timeout "$0" head -c 1)" ]; do :; done' "$3" 9<&-
 """
 #: Kills who holds the lock, if it still is the one that was seen: a number may have been given anew.
 _BREAK = """
@@ -185,7 +187,7 @@ class Place:
 
     @contextmanager
     def _held(self, deadline: Deadline) -> Iterator[Seen]:
-        argv = ["sh", "-c", _KEEP, "sh", self.file, str(LONGEST)]
+        argv = ["sh", "-c", _KEEP, "sh", self.file, str(LONGEST), str(SILENCE)]
         with self.host.hold(argv, deadline.within(_SECONDS)) as line:
             yield parse(line)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ccsight import process
 from ccsight.deadline import Deadline
 from ccsight.errors import HostRefused, ToolMissing, reason
+from ccsight.machines.beat import Beat
 from ccsight.process import Completed, OutputTooLong, Streams
 
 #: Bytes of the first line that a program may say.
@@ -59,8 +60,11 @@ class LocalHost:
     def hold(self, argv: Sequence[str], deadline: Deadline) -> Iterator[bytes]:
         """See :class:`ccsight.machines.model.Holding`."""
         child = process.spawn(argv, Streams(stdin=process.PIPE, stdout=process.PIPE))
+        assert child.stdin is not None  # noqa: S101 - it was asked for as a pipe
+        feed = child.stdin.fileno()
         try:
-            yield _first_line(child, argv[0], deadline)
+            with Beat(lambda byte: os.write(feed, byte)):
+                yield _first_line(child, argv[0], deadline)
         finally:
             _let_end(child)
 

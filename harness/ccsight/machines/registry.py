@@ -7,9 +7,9 @@ from ccsight import specs
 from ccsight.arm64.silicon import SiliconMachine
 from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
-from ccsight.kernels import running
+from ccsight.kernels import elsewhere, machine_config, running
 from ccsight.kernels.running import RUNNING
-from ccsight.machines import emulated, inventory, remote, silicon, this_machine
+from ccsight.machines import building, configuration, emulated, inventory, remote, silicon, this_machine
 from ccsight.machines.emulated import EmulatedMachine
 from ccsight.machines.model import Machine, Report
 from ccsight.machines.remote import INVENTORY, RemoteMachine
@@ -92,9 +92,11 @@ KINDS = {
     LOCAL: _Kind(specs.Form(frozenset()), _local, _known_local),
 }
 #: What stands behind every name that is no kind's.
-_NAMED = _Kind(specs.Form(frozenset()), _remote, _known_remote)
+_NAMED = _Kind(specs.Form(remote.OPTIONS), _remote, _known_remote)
 
 running.others_are_asked_by(remote.stands)
+machine_config.machines_are_asked_by(configuration.of_machine)
+elsewhere.machines_are_lent_by(building.lend)
 
 
 def parse(text: str) -> Spec:
@@ -116,7 +118,7 @@ def gives(spec: Spec) -> bool:
 
 
 def prove_fit(kernel: Spec, machine: Spec, *, linux: bool = False) -> None:
-    """Raise UsageError for a machine that cannot be given a kernel: some have the one that they run only.
+    """Raise UsageError for a machine that cannot be given a kernel: some have only the one that they run.
 
     ``linux`` is whether the kernel shall run as a guest of itself, too.
     """
@@ -138,7 +140,8 @@ def prove_fit(kernel: Spec, machine: Spec, *, linux: bool = False) -> None:
             "can boot",
         )
     if machine.kind == INVENTORY:
-        raise remote.other_kernel(machine, kernel)
+        remote.prove_boots(machine)
+        return
     raise UsageError(
         f"{machine.text} is not booted: it runs the kernel that it runs, not {kernel.text}",
         next_step=f"ccsight capture --on {LOCAL}; or {kernel.text} on another machine",

@@ -1,19 +1,23 @@
-"""A machine of the inventory, reached over SSH, with the kernel that it runs. Nothing is booted yet."""
+"""A machine of the inventory, reached over SSH: with the kernel that it runs, or booted once into another."""
 
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from ccsight.deadline import Deadline
-from ccsight.errors import CcsightError, UsageError
+from ccsight.errors import BootError, CcsightError, UsageError
 from ccsight.kernels.running import RUNNING, Stands
-from ccsight.machines import inventory, reach, standing
-from ccsight.machines.inventory import METHODS, Entry
+from ccsight.machines import admission, console_boots, console_command, inventory, pstore, staging, standing
+from ccsight.machines.console import last_words
+from ccsight.machines.inventory import Entry
 from ccsight.machines.lease import Place, mark
+from ccsight.machines.leasing import lent
 from ccsight.machines.model import Booted, BootOrder, Host, Reached, Report
+from ccsight.machines.reboots import Errand, Trip, booted
+from ccsight.machines.root import Root
 from ccsight.machines.standing import Standing
-from ccsight.machines.sudo import SudoHost
+from ccsight.machines.way import Way, connected
 from ccsight.specs import Spec
 from ccsight.store import write_atomically
 
@@ -23,6 +27,10 @@ INVENTORY = "inventory"
 _FIRST = re.compile(rb"\[ *0\.0+\] Booting Linux on physical CPU")
 _LOG_MAX = 64 << 20
 _LOG_SECONDS = 30.0
+#: Options of a machine's spec: to reboot it though it is in use; and though nobody has seen it come back.
+OPTIONS = frozenset({"force", "attended"})
+#: Seconds to send a kernel and make its initramfs; and how often a machine's patience is there and back.
+_SENDING, _BOOTS = 300.0, 6
 
 
 def stands(name: str, deadline: Deadline, report: Report) -> Stands:
@@ -42,13 +50,6 @@ def stands(name: str, deadline: Deadline, report: Report) -> Stands:
 
 
 @contextmanager
-def connected(entry: Entry, deadline: Deadline) -> Iterator[Reached]:
-    """Have a machine while the context lasts: as root, where its entry says sudo."""
-    with closing(reach.connect(entry, deadline)) as connection:
-        yield SudoHost(connection) if entry.sudo else connection
-
-
-@contextmanager
 def _connected(entry: Entry, deadline: Deadline) -> Iterator[tuple[Reached, Standing]]:
     with connected(entry, deadline) as host:
         yield host, standing.look(host, entry.name, deadline)
@@ -60,24 +61,39 @@ class RemoteMachine:
     def __init__(self, spec: Spec, entry: Entry) -> None:
         self._spec = spec
         self._entry = entry
+        self._way = Way(entry, force=_on(spec, "force"))
+        self._attended = _on(spec, "attended")
 
     @property
     def spec(self) -> str:
         """The spec that names this machine everywhere."""
         return self._spec.text
 
+    @property
+    def seconds(self) -> float:
+        """See :class:`ccsight.machines.model.Machine`: what may be sent there, a boot, and the way back."""
+        return _SENDING + _BOOTS * self._entry.patience if self._entry.boot else 0.0
+
     def prepare(self, deadline: Deadline, report: Report) -> None:
-        """See :class:`ccsight.machines.model.Machine`: who asked for its kernel has proved it fit."""
+        """See :class:`ccsight.machines.model.Machine`: it may be that it is only observed, so nothing."""
 
     @contextmanager
     def boot(self, order: BootOrder, deadline: Deadline, report: Report) -> Iterator[Booted]:
-        """See :class:`ccsight.machines.model.Machine`: nothing is started, and nothing is ended.
+        """See :class:`ccsight.machines.model.Machine`. The kernel that it runs is only observed.
 
-        The boot-id that is read here is what the probe must find, too. The kernel's log is the console. While
-        it is asked it is leased, where that can be written down there. Raises Taken.
+        While it is asked or booted it is leased. Raises Taken.
         """
-        if order.kernel.spec.kind != RUNNING:
-            raise other_kernel(self._spec, order.kernel.spec)
+        have = self._as_it_stands if order.kernel.spec.kind == RUNNING else self._booted
+        purpose = f"observing {order.kernel.spec.text}"
+        with lent(self._entry, purpose, deadline, report), have(order, deadline, report) as up:
+            yield up
+
+    @contextmanager
+    def _as_it_stands(self, order: BootOrder, deadline: Deadline, report: Report) -> Iterator[Booted]:
+        """Have it in the boot in which it is: nothing is started, and nothing is ended.
+
+        The boot-id that is read here is what the probe must find, too. The kernel's log is the console.
+        """
         report("ssh")
         with _connected(self._entry, deadline) as (host, found):
             place = Place(self._entry.name, host)
@@ -89,14 +105,60 @@ class RemoteMachine:
                 finally:
                     _keep_log(host, order.console, deadline)
 
+    @contextmanager
+    def _booted(self, order: BootOrder, deadline: Deadline, report: Report) -> Iterator[Booted]:
+        """Have it in another kernel. The console is what its entry's command yields, else the log."""
+        kernel = order.kernel
+        with self._way.reached(deadline) as root:
+            self._prove_admitted(root, deadline)
+        errand = Errand(
+            f"booting {kernel.spec.text}",
+            lambda root, found, words, clock: staging.kernel(kernel, root, found, words, clock),
+            tuple(kernel.append.split()),
+        )
+        trip = Trip(self._way, report)
+        try:
+            with _kept_console(self._entry, order.console, trip), booted(trip, errand, deadline) as up:
+                try:
+                    yield up
+                finally:
+                    _keep_log(up.host, order.console, Deadline(_LOG_SECONDS))
+        except BootError as error:
+            evidence = f"{error.evidence}\n{last_words(order.console)}".strip()
+            raise type(error)(error.fact, evidence=evidence, next_step=error.next_step) from error
 
-def other_kernel(machine: Spec, kernel: Spec) -> UsageError:
-    """Return why a machine of the inventory cannot be given a kernel."""
-    return UsageError(
-        f"{machine.text} runs the kernel that it runs: it cannot be made to boot {kernel.text} yet",
-        evidence=f"methods that will do that: {', '.join(METHODS)}; none of them is there",
-        next_step=f"ccsight capture --on {machine.text}; or {kernel.text} on an emulated machine",
-    )
+    def _prove_admitted(self, root: Root, deadline: Deadline) -> None:
+        if not self._attended:
+            name = self._entry.name
+            admission.prove(name, self._way.method.name, admission.read(root.host, deadline))
+
+
+def prove_boots(machine: Spec) -> None:
+    """Raise UsageError for a machine whose entry does not say how it is booted."""
+    _ = Way(inventory.entry(machine.value)).method
+
+
+def _on(spec: Spec, key: str) -> bool:
+    """Return whether an option is on. Raises UsageError for what is neither on nor off."""
+    value = spec.option(key) or "off"
+    if value not in ("on", "off"):
+        raise UsageError(f"{key}={value} is neither on nor off: in {spec.text!r}", next_step=f"{key}=on")
+    return value == "on"
+
+
+@contextmanager
+def _kept_console(entry: Entry, console: Path, trip: Trip) -> Iterator[None]:
+    """Keep what the entry's command yields meanwhile; what is of this boot is its console then.
+
+    What the kernel left in persistent storage when it died lies beside it.
+    """
+    whole = console.with_name(f"{console.stem}.whole.log")
+    try:
+        with console_command.kept(entry.console, whole):
+            yield
+    finally:
+        console_boots.keep(whole, trip.mark, console)
+        pstore.keep(trip.records, console)
 
 
 def _keep_log(host: Host, console: Path, deadline: Deadline) -> None:

@@ -3,13 +3,13 @@
 One script says it in one go. What comes back is untrusted: bounded, and of known words, each once.
 """
 
-import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from ccsight.deadline import Deadline
 from ccsight.errors import InfraError, NoKvm, UsageError
+from ccsight.machines import answers
 from ccsight.machines.model import Host
 
 _SCRIPT = Path(__file__).with_name("standing.sh")
@@ -81,28 +81,14 @@ def look(host: Host, name: str, deadline: Deadline) -> Standing:
     trial = f"/tmp/ccsight-{secrets.token_hex(8)}"  # noqa: S108 - a name that nobody can guess
     argv = ["sh", "-c", _SCRIPT.read_text(encoding="utf-8"), "sh", trial]
     done = host.run(argv, deadline.within(_SECONDS), limit=_LONGEST)
-    said = done.stderr.decode(errors="replace").strip()
     if done.returncode and not done.stdout:
-        raise InfraError(
-            f"{name} does not run a script",
-            evidence=f"status {done.returncode}: {said[-300:]}",
-            next_step="where its entry has sudo = true: sudo may ask for a password, and is never given one",
-        )
+        raise answers.none(name, done)
     return parse(done.stdout, name)
 
 
 def parse(content: bytes, name: str) -> Standing:
     """Return what the script's output says. Raises InfraError for what it cannot say."""
-    *lines, last = content.decode(errors="replace").splitlines() or [""]
-    said: dict[str, str] = {}
-    for line in lines:
-        word, _, value = line.partition(" ")
-        form = (_FORMS | _OPTIONAL).get(word)
-        if form is None or word in said or not re.fullmatch(form, value.strip()):
-            raise _unlike(name, line)
-        said[word] = value.strip()
-    if last != "end" or _FORMS.keys() - said.keys():
-        raise _unlike(name, last)
+    said = answers.read(content, _FORMS | _OPTIONAL, _FORMS, name)
     return Standing(
         user=said["user"],
         root=said["uid"] == "0",
@@ -114,12 +100,4 @@ def parse(content: bytes, name: str) -> Standing:
         cpus=int(said["cpus"]),
         kvm=said["kvm"],
         programs_run="programs" in said,
-    )
-
-
-def _unlike(name: str, line: str) -> InfraError:
-    return InfraError(
-        f"what {name} says of itself cannot be read",
-        evidence=repr(line[:200]),
-        next_step="its login must say nothing of its own, and have sh, od and the usual small programs",
     )

@@ -35,6 +35,7 @@ class Standing:
 
     known: Known
     spec: str = MACHINE
+    seconds: float = 0.0
 
     @contextmanager
     def boot(self, order, deadline, report):
@@ -148,7 +149,7 @@ def test_it_is_checked(known, capfdbinary):
     needed = {ability["name"] for ability in machine["abilities"] if ability["needed"]}
     assert needed == {"reach", "host key", "arm64", "KVM", "room in /tmp"}
     assert {words[name] for name in needed} == {"yes"}
-    assert (words["root"], words["boot loader"], words["power"]) == ("yes", "no", "no")
+    assert (words["root"], words["boot by grub"], words["reboots"]) == ("yes", "no", "no")
 
 
 def test_a_slow_link_costs_few_round_trips(known, tmp_path):

@@ -13,8 +13,9 @@ import pytest
 from ccsight.evidence.run import Run
 
 TOP = Path(__file__).parents[3]
-#: hypothesis' plugin takes as long to import as all else together, in the workers of a session too.
-_WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+#: hypothesis' plugin takes as long to import as all else together, in the workers of a session too; labgrid's
+#: cannot be there twice in a process.
+_WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:labgrid")
 
 
 @dataclass(frozen=True)

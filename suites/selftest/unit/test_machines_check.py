@@ -16,11 +16,19 @@ from ccsight.machines.local import LocalHost
 
 __all__ = ["lab", "sshds"]
 
+ADMITTED = json.dumps(
+    {"method": "grub", "recovery": ["panic", "timer"], "release": "6.12", "by": "ann@lab", "at": "2026"}
+)
 SAID = {
     "user": "ann", "root": "sudo", "machine": "aarch64", "release": "6.12.1", "kvm": "usable",
-    "boot": "400000", "tmp": "400000", "lockdown": "[none] integrity confidentiality", "secure-boot": "0",
-    "grub": "there", "efi": "there", "kexec": "0", "kexec-program": "/usr/sbin/kexec",
-    "command-line": "root=/dev/sda1 quiet", "watchdog": "SBSA", "watchdog-file": "there",
+    "boot": "400000", "tmp": "400000", "modules": "400000", "cpus": "4", "users": "", "vms": "",
+    "boot-id": "0" * 8 + "-0000-0000-0000-" + "0" * 12, "systemd": "there", "mkinitramfs": "there",
+    "lockdown": "[none] integrity confidentiality", "secure-boot": "0",
+    "grub": "there", "grub-one-shot": "there", "grub-custom": "there", "grub-fs": "ext2", "grub-beneath": "",
+    "grub-reboot": "there", "efi": "there", "efibootmgr": "there", "esp": "/boot/efi", "bootctl": "there",
+    "loader": "systemd-boot 252", "kexec": "0", "kexec-program": "/usr/sbin/kexec",
+    "command-line": "root=/dev/sda1 quiet", "admitted": ADMITTED,
+    "watchdog": "SBSA", "watchdog-file": "there",
 }  # fmt: skip
 
 
@@ -32,11 +40,13 @@ def said(**changes):
 
 def judged(row="sudo = true", **changes):
     entry = inventory.read(f"[m]\naddress = 'm'\n{row}\n", "machines.toml")["m"]
-    return {each.name: each for each in abilities(entry, equipment.parse(said(**changes)))}
+    return {each.name: each for each in abilities(entry, equipment.parse(said(**changes), "m"))}
 
 
 def test_a_machine_that_has_it_all():
-    found = judged("sudo = true\npower = ['pdu', '4']\nconsole = ['conserver', 'm']\nboot = 'grub'")
+    found = judged(
+        "sudo = true\npower = ['pdu', '4']\nconsole = ['conserver', 'm']\nboot = 'grub'\nboot-command = ['x']"
+    )
     assert {each.word for each in found.values()} == {Word.YES}
     assert not [each.next_step for each in found.values() if each.next_step]
     assert found["power"].why == "pdu 4"
@@ -49,7 +59,6 @@ def test_a_machine_that_has_it_all():
         ({"machine": "x86_64"}, "arm64", "no", "it says x86_64"),
         ({"kvm": "absent"}, "KVM", "no", "there is no /dev/kvm"),
         ({"kvm": "refused"}, "KVM", "no", "ann may not open /dev/kvm"),
-        ({"root": "nobody"}, "root", "no", "ann is not root, and sudo asks for a password"),
         ({"tmp": "1000"}, "room in /tmp", "no", "0 MiB free"),
         ({"tmp": ""}, "room in /tmp", "unknown", "df does not say"),
     ],
@@ -64,6 +73,7 @@ def test_what_is_needed_and_lacks(changes, name, word, why):
 @pytest.mark.parametrize(
     ("changes", "name", "word", "why"),
     [
+        ({"root": "nobody"}, "root", "no", "ann is not root, and sudo asks for a password"),
         ({"boot": "1000"}, "room in /boot", "no", "0 MiB free"),
         ({"secure_boot": "1"}, "unsigned kernels", "no", "Secure Boot is on"),
         (
@@ -78,12 +88,18 @@ def test_what_is_needed_and_lacks(changes, name, word, why):
             "unknown",
             "neither firmware nor kernel",
         ),
-        ({"grub": None, "efi": None}, "boot loader", "no", "none was found"),
-        ({"loader": "systemd-boot 255"}, "boot loader", "yes", "systemd-boot, grub, efi"),
-        ({"kexec": ""}, "kexec", "no", "the kernel has none"),
-        ({"kexec": "1"}, "kexec", "no", "kernel.kexec_load_disabled is set"),
-        ({"kexec_program": ""}, "kexec", "no", "the program is not there"),
-        ({"command_line": "kvm-arm.mode=protected"}, "kexec", "no", "KVM is in protected mode"),
+        ({"grub": None}, "boot by grub", "no", "it has no /boot/grub/grub.cfg"),
+        ({"loader": "GRUB 2.12"}, "boot by systemd-boot", "no", "it was not started by systemd-boot"),
+        ({"kexec": ""}, "boot by kexec", "no", "its kernel was built without CONFIG_KEXEC"),
+        ({"kexec": "1"}, "boot by kexec", "no", "kernel.kexec_load_disabled is set"),
+        ({"kexec_program": ""}, "boot by kexec", "no", "it has no kexec(8)"),
+        ({"command_line": "kvm-arm.mode=protected"}, "boot by kexec", "no", "its KVM is in protected mode"),
+        ({"admitted": ""}, "comes back", "unknown", "nobody has seen it do so"),
+        ({"admitted": "{}"}, "comes back", "unknown", "nobody has seen it do so"),
+        ({"mkinitramfs": None}, "reboots", "no", "it has no mkinitramfs(8)"),
+        ({"systemd": None}, "reboots", "no", "systemd does not run there"),
+        ({"users": "eve"}, "idle", "no", "logged in: eve"),
+        ({"vms": "qemu-system-aar:17"}, "idle", "no", "VMs: qemu-system-aar:17"),
         ({"watchdog_file": None}, "watchdog", "no", "there is no /dev/watchdog"),
     ],
 )
@@ -95,14 +111,22 @@ def test_what_only_booting_needs(changes, name, word, why):
 
 
 def test_a_boot_method_that_the_machine_does_not_have():
-    found = judged("boot = 'extlinux'")["boot loader"]
-    assert (found.word, found.why) == ("no", "grub, efi; its entry says extlinux")
-    assert judged()["boot loader"].next_step == 'boot = "grub" in its entry'
+    found = judged("boot = 'grub'", grub=None)["boot by grub"]
+    assert (found.word, found.next_step) == ("no", "mend that, or another boot = in its entry")
+    assert judged()["boot by grub"].next_step == 'boot = "grub" in its entry'
+    assert judged("boot = 'grub'")["boot by kexec"].next_step == ""
 
 
-def test_without_sudo_in_the_entry_it_is_not_needed():
-    assert judged("sudo = false", root="nobody")["root"].needed is False
-    assert judged("sudo = false")["root"].next_step == "sudo = true in its entry"
+def test_it_is_admitted_for_one_method():
+    assert judged("boot = 'grub'")["comes back"].why == "panic, timer: seen by ann@lab with grub, 2026"
+    assert judged("boot = 'kexec'")["comes back"].word is Word.UNKNOWN
+    assert judged("boot = 'kexec'")["comes back"].next_step == "ccsight machines admit m"
+
+
+def test_who_is_not_root_and_could_be_is_told_so():
+    assert judged(root="may")["root"].next_step == "sudo = true in its entry"
+    assert judged(root="sudo")["root"].why == "ann, by sudo -n"
+    assert judged(root="root")["root"].why == "logged in as root"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +145,7 @@ def test_without_sudo_in_the_entry_it_is_not_needed():
 )
 def test_what_cannot_be_meant_is_no_answer(content):
     with pytest.raises(InfraError, match="cannot be read"):
-        equipment.parse(content)
+        equipment.parse(content, "m")
 
 
 STANDS = {
@@ -173,7 +197,7 @@ def test_the_scripts_answer_on_this_very_system():
     found = standing.look(LocalHost(), "here", Deadline(30))
     assert (found.machine, found.programs_run) == (platform.machine(), True)
     assert len(found.notes) > 20
-    assert equipment.look(LocalHost(), Deadline(30), sudo=False).one("machine") == platform.machine()
+    assert equipment.look(LocalHost(), "here", Deadline(30)).one("machine") == platform.machine()
 
 
 class TestVerb:

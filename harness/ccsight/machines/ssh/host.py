@@ -12,6 +12,7 @@ import paramiko
 
 from ccsight.deadline import Deadline
 from ccsight.errors import HostLost, HostRefused
+from ccsight.machines.beat import Beat
 from ccsight.machines.host_keys import HostKey
 from ccsight.machines.local import LINE_MAX
 from ccsight.machines.ssh.clocks import PEER_SILENCE, TROUBLE, cut_at, hang_up, key_of, said_of, why_gone
@@ -170,10 +171,8 @@ class SshHost:
         with self._watched(f"{argv[0]} on {self._name}", deadline):
             channel = self.transport.open_session(timeout=max(deadline.remaining, 0.1))
             channel.exec_command(shlex.join(argv).encode(errors="surrogateescape"))
-        try:
+        with Beat(channel.sendall), contextlib.closing(channel):
             yield self._first_line(channel, argv[0], deadline)
-        finally:
-            channel.close()
 
     def _first_line(self, channel: paramiko.Channel, program: str, deadline: Deadline) -> bytes:
         said = b""

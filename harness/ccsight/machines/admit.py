@@ -1,0 +1,115 @@
+"""Proves that a machine comes back to its own kernel whatever its boot comes to, by having it come to that.
+
+Each trial boots the machine's own kernel once more, with an initramfs that does harm.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ccsight.deadline import Deadline
+from ccsight.errors import BootError, InfraError
+from ccsight.machines import admission, equipment, staging
+from ccsight.machines.admission import Admission
+from ccsight.machines.equipment import Equipment
+from ccsight.machines.lease import me
+from ccsight.machines.leasing import lent
+from ccsight.machines.model import Report
+from ccsight.machines.reboots import Errand, Return, Trip, prove_may_go
+from ccsight.machines.way import Way
+
+#: Seconds after which nobody having connected ends a trial.
+_SILENCE = 30
+_HANGS = "panic=0"
+_PANICS = "ccsight.trial=panic"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A way to go wrong, and what has to bring the machine back: a part of its recovery class.
+
+    ``later`` hangs the kernel once somebody has connected. ``wanted`` tells for which machines it is.
+    ``needed`` is whether no machine is admitted without.
+    """
+
+    recovery: str
+    title: str
+    more: tuple[str, ...]
+    wanted: Callable[[Way, Equipment], bool] = lambda way, found: True
+    later: bool = False
+    needed: bool = False
+
+
+TRIALS = (
+    Trial("panic", "a kernel that panics", (_PANICS,), needed=True),
+    Trial("timer", "a kernel to which nobody connects", (f"ccsight.patience={_SILENCE}",), needed=True),
+    Trial(
+        "watchdog",
+        "a kernel that hangs once it is up",
+        (_HANGS,),
+        lambda way, found: bool(found.one("watchdog-file")),
+        later=True,
+    ),
+    Trial(
+        "power",
+        "a kernel that hangs from its start",
+        (_PANICS, _HANGS),
+        lambda way, found: bool(way.entry.power),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a trial came to. ``proved`` is whether the machine came back by what was to be proved."""
+
+    trial: Trial
+    proved: bool
+    returned: Return
+
+
+def admit(way: Way, deadline: Deadline, report: Report) -> Iterator[Tried]:
+    """Yield what each trial came to; after the last one the machine is written down as admitted.
+
+    Raises what says why it was left alone, MachineLost where it did not come back, and InfraError where it
+    came back but not by itself.
+    """
+    with lent(way.entry, "admitting it", deadline, report):
+        yield from _tried(way, deadline, report)
+
+
+def _tried(way: Way, deadline: Deadline, report: Report) -> Iterator[Tried]:
+    with way.reached(deadline) as root:
+        found = equipment.look(root.host, root.name, deadline)
+        prove_may_go(way, found)
+    proved: list[str] = []
+    for trial in TRIALS:
+        if not trial.wanted(way, found):
+            continue
+        report(f"{way.name}: {trial.title}")
+        returned = _returned(way, trial, deadline, report)
+        tried = Tried(trial, returned.powered == (trial.recovery == "power"), returned)
+        yield tried
+        if tried.proved:
+            proved.append(trial.recovery)
+        elif trial.needed:
+            raise InfraError(
+                f"{way.name} did not come back by itself from {trial.title}",
+                evidence=str(returned),
+                next_step=f"it is not admitted; boots that somebody looks on at: --on {way.name},attended=on",
+            )
+    with way.reached(deadline) as root:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        said = Admission(way.method.name, tuple(proved), found.one("release"), me(), at)
+        admission.write(root, said, deadline)
+
+
+def _returned(way: Way, trial: Trial, deadline: Deadline, report: Report) -> Return:
+    trip = Trip(way, report)
+    own = trip.leave(Errand(f"admitting it: {trial.title}", staging.own, trial.more), deadline)
+    if trial.later:
+        with suppress(BootError), trip.there(own, deadline) as up:
+            with suppress(InfraError):
+                up.host.run(["sh", "-c", "echo c >/proc/sysrq-trigger"], Deadline(_SILENCE))
+    return trip.back(own)

@@ -1,0 +1,283 @@
+"""The rig booted once into another kernel by each method, harmed in each way: it always is back on its own.
+
+The rig is known as an address in an inventory. What is booted is its own kernel, from the archive, once more:
+that its modules are there already makes these minutes fewer. The whole matrix runs with ``-m matrix``.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+from command import ARGV, ccsight
+from rig import Rig
+
+from ccsight.deadline import Deadline
+from ccsight.errors import BootError, InfraError, MachineLost
+from ccsight.evidence.model import Substrate
+from ccsight.evidence.run import find_run
+from ccsight.kernels import spec as kernels
+from ccsight.machines import inventory, registry, way
+from ccsight.machines.lease import Place, Taken
+from ccsight.machines.model import BootOrder
+
+pytestmark = [pytest.mark.emulated, pytest.mark.long]
+
+NAME = "rig"
+METHODS = ("kexec", "grub", "efi", "systemd-boot")
+#: Seconds that the rig may take to come up on a loaded system.
+PATIENCE = 240
+#: What a harmed kernel is told, and what has to bring the rig back then.
+PANIC = "ccsight.trial=panic"
+HARMS = {
+    "it panics early": PANIC,
+    "it has no root file system": "root=/dev/none rootdelay=1",
+    "its sshd never starts": "systemd.mask=ssh.service systemd.mask=ssh.socket ccsight.patience=60",
+    "it has no network": "systemd.mask=systemd-networkd.service ccsight.patience=60",
+    "it stops in an emergency": "systemd.unit=emergency.target ccsight.patience=60",
+}
+#: The stages at which whoever boots it may be killed.
+STAGES = ("look", "install", "boot", "programs", "return")
+
+
+class Lab:
+    """The rig, its entry in an inventory, and what it is in each moment."""
+
+    def __init__(self, rig, folder):
+        self.rig = rig
+        self.folder = folder
+        self.own = rig.run("uname -r")
+        self.kernel = f"deb:6.12={rig.run('dpkg-query -W -f ${Version} linux-image-$(uname -r)')}"
+
+    def enter(self, method, **changes):
+        rows = {"boot": method, "patience": PATIENCE} | changes
+        (self.folder / "machines.toml").write_text(self.rig.inventory(NAME, **rows))
+        inventory.choose(self.folder / "machines.toml")
+
+    @contextmanager
+    def booted(self, harm="", options="attended=on"):
+        """Boot it with a kernel that is told to do harm."""
+        append = f",append={harm}" if harm else ""
+        kernel = kernels.resolve(f"{self.kernel}{append}", Deadline(600), print)
+        machine = registry.machine(f"{NAME},{options}")
+        order = BootOrder(kernel, self.folder / f"{time.monotonic_ns()}.log")
+        with machine.boot(order, Deadline(1200), print) as up:
+            self.console = order.console
+            yield up
+        self.console = order.console
+
+    def prove_home(self, before):
+        """Prove that it runs its own kernel in another boot, that nobody has it, and nothing is left."""
+        after = self.rig.wait(600, other_than=before)
+        assert "ccsight" not in self.rig.run("cat /proc/cmdline")
+        assert self.rig.run("uname -r") == self.own
+        self.prove_clean()
+        return after
+
+    def prove_clean(self):
+        left = "ls -d /boot/ccsight* /boot/efi/EFI/ccsight /boot/efi/ccsight /boot/grub/custom.cfg 2>&-; "
+        left += "cat /boot/efi/loader/entries/ccsight.conf /sys/kernel/kexec_loaded 2>&- | grep -v '^0$'; "
+        left += (
+            "grub-editenv /boot/grub/grubenv list | grep next_entry; efibootmgr | grep -E 'ccsight|Next'; "
+        )
+        left += "ls -A /lib/modules/*/.ccsight 2>&-; true"
+        assert self.rig.run(left) == ""
+        with way.connected(inventory.entry(NAME), Deadline(60)) as host:
+            seen = Place(NAME, host).look(Deadline(60))
+        assert seen.holder is None or not seen.awaited
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(inventory.VARIABLE, "")
+        with Rig(tmp_path_factory.mktemp("rig")) as rig:
+            rig.start()
+            rig.wait()
+            yield Lab(rig, tmp_path_factory.mktemp("lab"))
+
+
+def test_a_kernel_is_captured_there_and_it_is_back(lab):
+    """Boot, prove, capture, return: with kexec, and all that a user sees of it."""
+    lab.enter("kexec")
+    before = lab.rig.wait()
+    said = ccsight(
+        *("capture", lab.kernel, "--on", f"{NAME},attended=on", "--out", "runs"),
+        cwd=lab.folder,
+        seconds=1200,
+    )
+    print(said.stdout, said.stderr)
+    assert said.code == 0
+    run = find_run(lab.folder / "runs")
+    (cell,) = run.plan.cells
+    capture = run.capture(cell)
+    assert capture.machine.substrate is Substrate.EMULATED
+    assert capture.kernel.release == lab.own
+    assert capture.failures == {}
+    console = run.folder / capture.console.file
+    assert "Booting Linux on physical CPU" in console.read_text().splitlines()[0]
+    assert "panic=10" in console.read_text()
+    lab.prove_home(before)
+
+
+def test_a_machine_that_nobody_has_seen_come_back_is_left_alone(lab):
+    lab.enter("kexec")
+    with pytest.raises(InfraError, match="has not been admitted"), lab.booted(options="force=on"):
+        pytest.fail("it was booted")
+
+
+def harmed(lab, method, harm):
+    lab.enter(method)
+    if method == "systemd-boot":
+        lab.rig.prefer("systemd-boot")
+        lab.rig.power("cycle")
+    before = lab.rig.wait(other_than="")
+    with (
+        pytest.raises(BootError, match="did not come up with that kernel") as failed,
+        lab.booted(HARMS[harm]),
+    ):
+        pytest.fail("it came up")
+    assert "by itself" in failed.value.evidence
+    lab.prove_home(before)
+
+
+def test_a_kernel_that_panics_falls_back_to_the_own_one(lab):
+    harmed(lab, "grub", "it panics early")
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_with_each_harm(lab, method, harm):
+    harmed(lab, method, harm)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_boots_and_returns(lab, method):
+    lab.enter(method)
+    if method == "systemd-boot":
+        lab.rig.prefer("systemd-boot")
+        lab.rig.power("cycle")
+    before = lab.rig.wait()
+    with lab.booted() as up:
+        assert up.boot_token in up.host.run(["cat", "/proc/cmdline"], Deadline(60)).text
+        assert up.host.run(["uname", "-r"], Deadline(60)).text.strip() == lab.own
+    lab.prove_home(before)
+    lab.rig.prefer("debian")
+
+
+@pytest.mark.matrix
+def test_a_kernel_that_hangs_is_ended_by_power(lab):
+    lab.enter("kexec", patience=60)
+    before = lab.rig.wait()
+    with pytest.raises(BootError) as failed, lab.booted(f"panic=0 {PANIC}"):
+        pytest.fail("it came up")
+    assert "after it was turned off and on" in failed.value.evidence
+    lab.prove_home(before)
+
+
+@pytest.mark.matrix
+def test_a_power_command_that_fails_loses_the_machine_until_somebody_goes_there(lab):
+    lab.enter("kexec", patience=60)
+    before = lab.rig.wait()
+    lab.rig.fail_power()
+    try:
+        with pytest.raises(MachineLost, match="its power command fails"), lab.booted(f"panic=0 {PANIC}"):
+            pytest.fail("it came up")
+    finally:
+        lab.rig.fail_power(False)
+    lab.rig.power("cycle")
+    lab.rig.wait(other_than=before)
+    lab.enter("kexec")
+    with lab.booted():  # and takes away what was left there
+        pass
+    lab.prove_home(before)
+
+
+@pytest.mark.matrix
+def test_a_network_that_goes_away_while_it_is_up(lab):
+    lab.enter("kexec", patience=120)
+    before = lab.rig.wait()
+    try:
+        with pytest.raises(InfraError), lab.booted():
+            lab.rig.set_link(False)
+    finally:
+        lab.rig.set_link(True)
+    lab.prove_home(before)
+
+
+@pytest.mark.matrix
+def test_no_room_in_boot_is_found_before_anything_is_changed(lab):
+    lab.enter("kexec")
+    before = lab.rig.wait()
+    lab.rig.fill_boot()
+    try:
+        with pytest.raises(InfraError, match="has no room for"), lab.booted():
+            pytest.fail("it was booted")
+    finally:
+        lab.rig.run("rm /boot/full")
+    assert lab.rig.wait() == before
+    lab.prove_clean()
+
+
+@pytest.mark.matrix
+def test_a_clock_that_jumps_changes_nothing(lab):
+    lab.enter("kexec")
+    before = lab.rig.wait()
+    lab.rig.jump_clock(400 * 24 * 3600)
+    with lab.booted() as up:
+        up.host.run(["date", "-s", "2001-01-01"], Deadline(60))
+    lab.prove_home(before)
+
+
+@pytest.mark.matrix
+def test_two_controllers_at_once(lab):
+    lab.enter("kexec")
+    before = lab.rig.wait()
+    with lab.booted():
+        with pytest.raises(Taken, match="is taken by"), lab.booted():
+            pytest.fail("it was booted twice")
+    lab.prove_home(before)
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("stage", STAGES)
+def test_whoever_boots_it_is_killed(lab, stage):
+    """After that it is on its own kernel, by itself, and somebody else can have it."""
+    lab.enter("kexec", patience=120)
+    lab.rig.wait()
+    argv = [*ARGV, "capture", lab.kernel, "--on", f"{NAME},attended=on", "--out", f"killed-{stage}", "-v"]
+    child = subprocess.Popen(argv, cwd=lab.folder, stderr=subprocess.PIPE, start_new_session=True, text=True)
+    for line in child.stderr:
+        if stage in line:
+            break
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    clock = Deadline(900)
+    while "ccsight.boot" in lab.rig.run("cat /proc/cmdline") or stage == "boot":
+        clock.check("its return")
+        stage = ""
+        lab.rig.wait(600)
+        time.sleep(5)
+    lab.enter("kexec")
+    while True:
+        try:
+            with lab.booted():
+                break
+        except Taken:
+            clock.check("the end of its lease")
+            time.sleep(20)
+    lab.prove_clean()
+
+
+@pytest.mark.matrix
+def test_a_host_key_that_changed_is_refused(lab):
+    lab.enter("kexec")
+    before = lab.rig.wait()
+    lab.rig.change_host_key()
+    with pytest.raises(InfraError, match="host key"), lab.booted():
+        pytest.fail("it was booted")
+    assert lab.rig.wait() == before

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from ccsight.deadline import Deadline
 from ccsight.errors import CcsightError
-from ccsight.machines import equipment, reach
+from ccsight.machines import equipment, leasing, reach
 from ccsight.machines.abilities import Ability, Word, abilities
 from ccsight.machines.host_keys import UnknownHostKey, WrongHostKey
 from ccsight.machines.inventory import Entry
+from ccsight.machines.lease_model import Leases
 from ccsight.machines.model import Host
 from ccsight.machines.sudo import SudoHost
 
@@ -40,6 +41,8 @@ def check(entries: Sequence[Entry]) -> list[Checked]:
 
 def _looked(entry: Entry) -> Iterator[Ability]:
     deadline = Deadline(_SECONDS)
+    if lender := leasing.outside(entry, lambda said: None):
+        yield _lent(entry, lender, deadline)
     try:
         stops = reach.stops(entry, deadline)
         with closing(reach.along(stops, deadline)) as host:
@@ -52,6 +55,16 @@ def _looked(entry: Entry) -> Iterator[Ability]:
         yield Ability("host key", Word.NO, _why(error), error.next_step, needed=True)
     except CcsightError as error:
         yield Ability("reach", Word.NO, _why(error), error.next_step, needed=True)
+
+
+def _lent(entry: Entry, lender: Leases, deadline: Deadline) -> Ability:
+    """Return whether labgrid would lend a machine now; it may be reached without, and is not used then."""
+    try:
+        holder = lender.look(deadline).holder
+    except CcsightError as error:
+        return Ability("labgrid", Word.NO, _why(error), error.next_step)
+    why = f"place {entry.labgrid} is had by {holder}" if holder else f"place {entry.labgrid} is free"
+    return Ability("labgrid", Word.NO if holder else Word.YES, why)
 
 
 def _surveyed(entry: Entry, host: Host, deadline: Deadline) -> Iterator[Ability]:

@@ -38,13 +38,14 @@ _Word = Annotated[str, msgspec.Meta(max_length=_LONGEST_WORD)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 _LINE = re.compile(rb"(held|busy|none) ([0-9a-f-]{36}) ([0-9]{1,12}) ([0-9]{1,10}) ([^\n]{0,2000})\n")
 #: Takes the lock and says so, with boot-id, uptime, and what the file says; then waits for the end of its
-#: input. No child has the lock's descriptor: it goes with this shell.
+#: input, or of what comes now and then. It tries twice: of whoever has just let go a shell may still end. No
+#: child has the lock's descriptor: it goes with this shell.
 _KEEP = """
 [ -e "$1" ] || (umask 0; mkdir -m 755 -p "${1%/*}" && : >>"$1") 2>/dev/null
 word=none
 if [ -r "$1" ] && [ -w "$1" ] && command -v flock >/dev/null && exec 9<"$1"; then
 	word=busy
-	flock -n 9 && word=held
+	flock -n 9 || { sleep 1 && flock -n 9; } && word=held
 fi
 read -r boot </proc/sys/kernel/random/boot_id
 read -r up _ </proc/uptime

@@ -13,6 +13,7 @@ from ccsight import process
 from ccsight.deadline import Deadline
 from ccsight.errors import InfraError, UsageError
 from ccsight.machines import console_command, labgrid_client, power
+from ccsight.machines.checking import check
 from ccsight.machines.inventory import read
 from ccsight.machines.labgrid_client import LabgridFailed
 from ccsight.machines.labgrid_place import LabgridPlace
@@ -94,6 +95,16 @@ def test_who_comes_second_is_told_who_has_it(there, monkeypatch):
         assert "Reservation" not in there.ask("", "reservations")
         be(monkeypatch, "ann")
     assert acquired(there, name) == ""
+
+
+def test_check_says_whether_labgrid_would_lend_it(there):
+    name = there.add("checked")
+    free, *_ = check([there.entry(name)])[0].abilities
+    assert (free.name, free.word, free.why) == ("labgrid", "yes", f"place {name} is free")
+    there.ask(name, "acquire", user="bob")
+    had, *_ = check([there.entry(name)])[0].abilities
+    assert (had.word, had.needed) == ("no", False)
+    assert had.why.startswith(f"place {name} is had by bob@")
 
 
 def test_two_of_one_user_are_two(there):

@@ -49,7 +49,8 @@ class Lab:
         self.rig = rig
         self.folder = folder
         self.own = rig.run("uname -r")
-        self.kernel = f"deb:6.12={rig.run('dpkg-query -W -f ${Version} linux-image-$(uname -r)')}"
+        version = rig.run("dpkg-query -W -f '${Version}' linux-image-$(uname -r)")
+        self.kernel = f"deb:6.12={version}"
 
     def enter(self, method, **changes):
         rows = {"boot": method, "patience": PATIENCE} | changes

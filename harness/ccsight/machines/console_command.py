@@ -18,7 +18,7 @@ from typing import BinaryIO
 from ccsight import process
 from ccsight.errors import ToolMissing
 from ccsight.machines.console import GAP
-from ccsight.machines.inventory import Words
+from ccsight.machines.inventory_rows import Words
 from ccsight.process import PIPE, Child, Streams
 from ccsight.store import explain
 

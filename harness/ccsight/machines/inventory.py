@@ -12,64 +12,27 @@ from pathlib import Path
 
 from ccsight.arm64.suggest import nearest
 from ccsight.errors import UsageError, reason
-from ccsight.evidence.toml import Reader, Row
-from ccsight.machines import labgrid_command
+from ccsight.evidence.toml import Reader
 from ccsight.machines.host_keys import HostKey, host_key
+from ccsight.machines.inventory_rows import (
+    LEARN,
+    PATIENCE,
+    EntryRow,
+    JumpRow,
+    Words,
+    argv,
+    bad,
+    outside,
+    prove,
+)
 
-#: How a machine may be made to boot a kernel.
-METHODS = ("kexec", "grub", "systemd-boot", "efi", "command")
-#: Seconds that a machine may take to go down and come up, where its entry says nothing else; and what it may.
-PATIENCE = 300
-_PATIENCES = range(20, 3601)
 #: Names that mean a kind of machine already, see ``registry.KINDS``.
 TAKEN = ("emulated", "silicon", "local")
 #: Says which file it is, to this process and those that it starts.
 VARIABLE = "CCSIGHT_INVENTORY"
-_LEARN = "see how one is written: ccsight machines add --example"
 #: A name is a machine's spec, where a colon and a comma mean something else.
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-#: What is put into the argv of ssh must not look like an option, nor be two words.
-_ADDRESS = re.compile(r"[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]{0,254}")
-#: A place of labgrid's, and where its coordinator listens.
-_PLACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,254}")
-_COORDINATOR = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?")
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}")
 _HOP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(?P<port>\d+))?")
-_PORTS = range(1, 1 << 16)
-
-Words = tuple[str, ...]
-
-
-class EntryRow(Row, frozen=True, kw_only=True, rename="kebab"):
-    """``[NAME]``, as it is written."""
-
-    address: str
-    user: str = ""
-    port: int | None = None
-    key: str = ""
-    agent: bool = False
-    host_key: str | Words = ()
-    jump: object = None
-    boot: str = ""
-    boot_command: str | Words = ()
-    patience: int = PATIENCE
-    console: str | Words | None = None
-    power: str | Words | None = None
-    labgrid: str = ""
-    labgrid_coordinator: str = ""
-    shell: bool = False
-    sudo: bool = False
-    cores: Words = ()
-    tags: Words = ()
-    notes: str = ""
-
-
-class _JumpRow(Row, frozen=True, kw_only=True, rename="kebab"):
-    """A host on the way that has no entry of its own."""
-
-    to: str
-    key: str = ""
-    host_key: str | Words = ()
 
 
 @dataclass(frozen=True)
@@ -127,10 +90,10 @@ def entries() -> Mapping[str, Entry]:
     except FileNotFoundError:
         if VARIABLE not in os.environ:
             return {}
-        raise UsageError(f"there is no inventory {path}", next_step=_LEARN) from None
+        raise UsageError(f"there is no inventory {path}", next_step=LEARN) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"the inventory {path} cannot be read", evidence=reason(error), next_step=_LEARN
+            f"the inventory {path} cannot be read", evidence=reason(error), next_step=LEARN
         ) from error
     return read(text, str(path))
 
@@ -150,7 +113,7 @@ def entry(name: str) -> Entry:
 @functools.lru_cache(maxsize=8)
 def read(text: str, path: str) -> Mapping[str, Entry]:
     """Return the machines of a text, by name; ``path`` is what messages call it. Raises UsageError."""
-    reader = Reader(path, _LEARN)
+    reader = Reader(path, LEARN)
     document = reader.document(text)
     rows = {name: _row(reader, name, table) for name, table in document.items()}
     return {name: _entry(reader, name, row, rows) for name, row in rows.items()}
@@ -159,7 +122,7 @@ def read(text: str, path: str) -> Mapping[str, Entry]:
 def _row(reader: Reader, name: str, table: object) -> EntryRow:
     place = f"{reader.file}: [{name}]"
     if not isinstance(table, dict):
-        raise UsageError(f"{reader.file}: {name} stands outside of all tables", next_step=_LEARN)
+        raise UsageError(f"{reader.file}: {name} stands outside of all tables", next_step=LEARN)
     if not NAME.fullmatch(name) or name in TAKEN:
         raise UsageError(
             f"{place} has a name that no machine can have",
@@ -178,9 +141,9 @@ def _row(reader: Reader, name: str, table: object) -> EntryRow:
 
 def _entry(reader: Reader, name: str, row: EntryRow, rows: Mapping[str, EntryRow], way: Words = ()) -> Entry:
     place = f"{reader.file}: [{name}]"
-    _prove(place, row)
+    prove(place, row)
     if name in way:
-        raise _bad(place, "jump", " → ".join((*way, name)), "a way that leads back to itself reaches nothing")
+        raise bad(place, "jump", " → ".join((*way, name)), "a way that leads back to itself reaches nothing")
     return Entry(
         name=name,
         address=row.address,
@@ -192,10 +155,10 @@ def _entry(reader: Reader, name: str, row: EntryRow, rows: Mapping[str, EntryRow
         host_keys=tuple(_keys(place, row.host_key)),
         jumps=None if row.jump is None else tuple(_jumps(reader, place, row.jump, rows, (*way, name))),
         boot=row.boot,
-        boot_command=_argv(place, "boot-command", row.boot_command, shell=row.shell),
+        boot_command=argv(place, "boot-command", row.boot_command, shell=row.shell),
         patience=row.patience,
-        console=_outside(place, "console", row.console, row),
-        power=_outside(place, "power", row.power, row),
+        console=outside(place, "console", row.console, row),
+        power=outside(place, "power", row.power, row),
         labgrid=row.labgrid,
         labgrid_coordinator=row.labgrid_coordinator,
         sudo=row.sudo,
@@ -205,55 +168,11 @@ def _entry(reader: Reader, name: str, row: EntryRow, rows: Mapping[str, EntryRow
     )
 
 
-def _prove(place: str, row: EntryRow) -> None:
-    if not _ADDRESS.fullmatch(row.address):
-        raise _bad(place, "address", row.address, "a host name, an IP address, or an alias of ssh_config")
-    if row.user and not _USER.fullmatch(row.user):
-        raise _bad(place, "user", row.user, "a user's name")
-    if row.port is not None and row.port not in _PORTS:
-        raise _bad(place, "port", str(row.port), "a number from 1 to 65535")
-    if row.key and row.agent:
-        raise _bad(
-            place, "agent", "true", "beside key = FILE there is one way too many to log in: leave one out"
-        )
-    if row.patience not in _PATIENCES:
-        raise _bad(place, "patience", str(row.patience), "seconds, a number from 20 to 3600")
-    _prove_labgrid(place, row)
-    if row.boot and row.boot not in METHODS:
-        raise _bad(place, "boot", row.boot, nearest(row.boot, METHODS))
-
-
-def _prove_labgrid(place: str, row: EntryRow) -> None:
-    if row.labgrid and not _PLACE.fullmatch(row.labgrid):
-        raise _bad(place, "labgrid", row.labgrid, "the whole name of a place: labgrid-client places")
-    if row.labgrid_coordinator and not row.labgrid:
-        rule = 'a coordinator lends nothing without labgrid = "PLACE"'
-        raise _bad(place, "labgrid-coordinator", row.labgrid_coordinator, rule)
-    if row.labgrid_coordinator and not _COORDINATOR.fullmatch(row.labgrid_coordinator):
-        raise _bad(place, "labgrid-coordinator", row.labgrid_coordinator, "HOST or HOST:PORT")
-
-
-def _outside(place: str, key: str, given: str | Words | None, row: EntryRow) -> Words:
-    """Return a command that needs nothing of the machine; labgrid's, where the entry has no word of it."""
-    if given is not None or not row.labgrid:
-        return _argv(place, key, given or (), shell=row.shell)
-    make = {"console": labgrid_command.console, "power": labgrid_command.power}[key]
-    return make(row.labgrid_coordinator, row.labgrid)
-
-
-def _argv(place: str, key: str, given: str | Words, *, shell: bool) -> Words:
-    if isinstance(given, str):
-        if given and not shell:
-            raise _bad(place, key, given, 'a list of words, ["PROGRAM", "WORD"]; a string takes shell = true')
-        return ("sh", "-c", given) if given else ()
-    return given
-
-
 def _keys(place: str, given: str | Words) -> Iterator[HostKey]:
     for text in (given,) if isinstance(given, str) else given:
         key = host_key(text, f"{place} host-key")
         if key is None:
-            raise _bad(
+            raise bad(
                 place, "host-key", text, 'it reads "ssh-ed25519 AAAA…": ssh-keyscan HOST shows them, unproved'
             )
         yield key
@@ -267,11 +186,11 @@ def _jumps(
         if isinstance(jump, str) and jump in rows:
             yield _entry(reader, jump, rows[jump], rows, way)
         elif isinstance(jump, str) and not re.search("[@:]", jump):
-            raise _bad(
+            raise bad(
                 place, "jump", jump, f"no entry has that name: {nearest(jump, rows)}; or write USER@HOST:PORT"
             )
         else:
-            row = reader.row({"to": jump} if isinstance(jump, str) else jump, _JumpRow, f"{place} jump")
+            row = reader.row({"to": jump} if isinstance(jump, str) else jump, JumpRow, f"{place} jump")
             yield hop(row.to, place, row.key, tuple(_keys(place, row.host_key)))
 
 
@@ -282,12 +201,7 @@ def hop(text: str, place: str = "", key: str = "", host_keys: tuple[HostKey, ...
         address=match["host"].strip("[]"), user=match["user"] or "", port=int(match["port"] or 0) or None
     )
     if not row:
-        raise _bad(place, "jump", text, "a host on the way reads USER@HOST:PORT")
-    _prove(place, row)
+        raise bad(place, "jump", text, "a host on the way reads USER@HOST:PORT")
+    prove(place, row)
     where = Path(key).expanduser() if key else None
     return Entry(text, row.address, place, row.user, row.port, where, host_keys=host_keys)
-
-
-def _bad(place: str, key: str, value: str, rule: str) -> UsageError:
-    where = f"{place}: {key} = {value!r}" if place else repr(value)
-    return UsageError(f"{where} cannot be", evidence=rule, next_step=_LEARN)

@@ -5,7 +5,7 @@ from pathlib import Path
 from ccsight import process
 from ccsight.deadline import Deadline
 from ccsight.errors import DeadlineExceeded, InfraError
-from ccsight.machines.inventory import Words
+from ccsight.machines.inventory_rows import Words
 
 #: Bytes that the command may say on each stream.
 _SAID_MAX = 1 << 16

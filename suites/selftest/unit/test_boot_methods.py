@@ -8,7 +8,7 @@ from test_machines_check import said
 
 from ccsight.deadline import Deadline
 from ccsight.errors import UsageError
-from ccsight.machines import equipment, inventory
+from ccsight.machines import equipment, inventory, inventory_rows
 from ccsight.machines.local import LocalHost
 from ccsight.machines.methods import grub
 from ccsight.machines.methods.model import Staged
@@ -32,7 +32,7 @@ def refused(name, **changes):
 
 
 def test_the_inventory_knows_the_methods_that_there_are():
-    assert tuple(METHODS) == inventory.METHODS
+    assert tuple(METHODS) == inventory_rows.METHODS
     assert [make(entry()).name for make in METHODS.values()] == [*METHODS]
 
 

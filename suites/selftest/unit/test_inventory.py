@@ -13,7 +13,7 @@ from ccsight.cli.orders import Order
 from ccsight.errors import UsageError
 from ccsight.evidence.plan import USUAL
 from ccsight.kernels import spec as kernels
-from ccsight.machines import adding, inventory, registry
+from ccsight.machines import adding, inventory, inventory_rows, registry
 from ccsight.machines.host_keys import HostKey, WrongHostKey
 
 __all__ = ["lab", "sshds"]
@@ -125,7 +125,7 @@ def test_the_example_has_every_key_and_reads_as_it_stands():
     text = adding.EXAMPLE.read_text()
     assert read(text).keys() == {"altra", "gateway"}
     lines = re.findall(r"^(?:# )?([a-z-]+) = ", text, re.MULTILINE)
-    assert set(lines) == {field.replace("_", "-") for field in inventory.EntryRow.__struct_fields__}
+    assert set(lines) == {field.replace("_", "-") for field in inventory_rows.EntryRow.__struct_fields__}
     assert not [line for line in text.splitlines() if len(line) > 110]
 
 

@@ -81,7 +81,7 @@ class Lab:
         left = "ls -d /boot/ccsight* /boot/efi/EFI/ccsight /boot/efi/ccsight /boot/grub/custom.cfg 2>&-; "
         left += "cat /boot/efi/loader/entries/ccsight.conf /sys/kernel/kexec_loaded 2>&- | grep -v '^0$'; "
         left += (
-            "grub-editenv /boot/grub/grubenv list | grep next_entry; efibootmgr | grep -E 'ccsight|Next'; "
+            "grub-editenv /boot/grub/grubenv list | grep next_entry=.; efibootmgr | grep -E 'ccsight|Next'; "
         )
         left += "ls -A /lib/modules/*/.ccsight 2>&-; true"
         assert self.rig.run(left) == ""

@@ -8,22 +8,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from ccsight import process
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, HostLost, HostRefused, InfraError, MachineLost
-from ccsight.machines import equipment, power, pstore, staging, way_back
+from ccsight.machines import equipment, power, pstore, staging, waiting, way_back
 from ccsight.machines.equipment import Equipment
-from ccsight.machines.host_keys import UnknownHostKey, WrongHostKey
 from ccsight.machines.lease import Lease, Place, mark
 from ccsight.machines.methods.model import Staged
 from ccsight.machines.model import Booted, Report
 from ccsight.machines.root import Root
+from ccsight.machines.waiting import LOGIN, Said, awaited
 from ccsight.machines.way import Way
 
 #: Seconds to clean up, after which the next run does it.
 _CLEANING = 120.0
-#: Seconds between two logins while a machine is down, for each of them, and for the power command.
-_POLL, _LOGIN, _POWER = 2.0, 20.0, 120.0
+#: ... and for the power command.
+_POWER = 120.0
 #: Times its patience that a machine has to be back: its timer may be what ends a boot.
 _BACK = 1.5
 
@@ -70,7 +69,7 @@ class Trip:
 
         Raises what says why the machine was left alone: nothing of ours is there then.
         """
-        with self._way.reached(deadline.within(_LOGIN * 3)) as root:
+        with self._way.reached(deadline.within(LOGIN * 3)) as root:
             self._report("look")
             found = equipment.look(root.host, root.name, deadline)
             prove_may_go(self._way, found)
@@ -116,10 +115,10 @@ class Trip:
         Raises BootError where it did not come up with it.
         """
         clock = deadline.within(self._way.entry.patience)
-        with self._wait(lambda said: _is_after(own, said), clock) as root:
+        with awaited(self._way, lambda said: _is_after(own, said), clock) as root:
             if root is None:
                 raise self._did_not_come_up(f"it does not answer after {self._way.entry.patience} s")
-            if not self._is_ours(_said(root, deadline)):
+            if not self._is_ours(waiting.said(root, deadline)):
                 raise self._did_not_come_up("it panicked, something reset it, or it was never started")
             with self._leased(root, "its boot", deadline) as lease:
                 lease.leave(int(self._way.entry.patience * _BACK), deadline)
@@ -145,16 +144,16 @@ class Trip:
         """
         self._report("return")
 
-        def home(said: _Said) -> bool:
+        def home(said: Said) -> bool:
             return _is_after(own, said) and not self._is_ours(said)
 
         patience, powered = self._way.entry.patience * _BACK, False
         with ExitStack() as held:
-            root = held.enter_context(self._wait(home, Deadline(patience)))
+            root = held.enter_context(awaited(self._way, home, Deadline(patience)))
             if root is None and self._way.entry.power:
                 powered = True
                 self._turn_off_and_on()
-                root = held.enter_context(self._wait(home, Deadline(patience)))
+                root = held.enter_context(awaited(self._way, home, Deadline(patience)))
             if root is None:
                 raise MachineLost(
                     f"{self._way.name} did not come back within {patience:.0f} s",
@@ -190,7 +189,7 @@ class Trip:
             )
         return release
 
-    def _is_ours(self, said: "_Said") -> bool:
+    def _is_ours(self, said: Said) -> bool:
         return staging.token(self.mark) in said.command_line.split()
 
     def _clean(self, root: Root) -> None:
@@ -201,50 +200,9 @@ class Trip:
             except CcsightError as error:
                 self._report(f"{error.fact}: {error.evidence}")
 
-    @contextmanager
-    def _wait(self, until: "Callable[[_Said], bool]", clock: Deadline) -> Iterator[Root | None]:
-        """Have root on the machine once it answers as is wanted; None where it did not until the deadline."""
-        with ExitStack() as held:
-            root = None
-            while root is None and not clock.passed:
-                root = self._answering(until, clock, held)
-                if root is None:
-                    process.pause(_POLL, clock)
-            yield root
 
-    def _answering(self, until: "Callable[[_Said], bool]", clock: Deadline, held: ExitStack) -> Root | None:
-        """Log in, and return root if the machine says what is wanted; what is not wanted is hung up."""
-        with ExitStack() as ours:
-            try:
-                root = ours.enter_context(self._way.reached(clock.within(_LOGIN)))
-                wanted = until(_said(root, clock.within(_LOGIN)))
-            except (WrongHostKey, UnknownHostKey):
-                raise
-            except InfraError:
-                return None
-            if wanted:
-                held.push(ours.pop_all())
-                return root
-        return None
-
-
-@dataclass(frozen=True)
-class _Said:
-    """What tells one boot of a machine from another."""
-
-    boot_id: str
-    command_line: str
-
-
-def _is_after(own: Equipment, said: _Said) -> bool:
+def _is_after(own: Equipment, said: Said) -> bool:
     return said.boot_id != own.one("boot-id")
-
-
-def _said(root: Root, deadline: Deadline) -> _Said:
-    files = ("/proc/sys/kernel/random/boot_id", "/proc/cmdline")
-    done = root.host.run(["cat", *files], deadline, limit=1 << 16)
-    boot_id, _, command_line = done.text.partition("\n")
-    return _Said(boot_id, command_line)
 
 
 def prove_may_go(way: Way, found: Equipment) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from test_machines_check import said
 
 from ccsight.errors import HostLost
-from ccsight.machines import equipment, inventory, lease, power, pstore, reboots, staging, way_back
+from ccsight.machines import equipment, inventory, lease, power, pstore, reboots, staging, waiting, way_back
 from ccsight.machines.root import Root, RootFailed
 from ccsight.machines.way import Way
 from ccsight.process import Completed
@@ -133,7 +133,7 @@ class Metal:
         monkeypatch.setattr(power, "cycle", self.cycle)
         monkeypatch.setattr(pstore, "left", lambda host, deadline: frozenset(self.records))
         monkeypatch.setattr(pstore, "collected", lambda host, before, deadline: self.records)
-        monkeypatch.setattr(reboots.process, "pause", lambda seconds, deadline: None)
+        monkeypatch.setattr(waiting.process, "pause", lambda seconds, deadline: None)
         monkeypatch.setattr(Way, "reached", lambda way, deadline: self.reached(deadline))
         monkeypatch.setattr(Way, "method", self)
         switch = 'power = ["switch"]' if self.power else ""

@@ -42,8 +42,8 @@ def admit(name: str, force: bool, inventory: Path | None) -> int:
     way = Way(machines.entry(name), force=force)
     proved = []
     for tried in trials(way, Deadline(_SECONDS), console.narrate):
-        word = "yes" if tried.proved else "no"
-        console.narrate(f"{name}: {tried.trial.recovery}: {word}: {tried.trial.title}: {tried.returned}")
+        console.narrate(f"{name}: {tried}")
         proved += [tried.trial.recovery] if tried.proved else []
-    console.narrate(f"{name} is admitted to be booted by {way.method.name}: {', '.join(proved)}")
+    recovery = ", ".join(proved)
+    console.narrate(f"{name} is admitted to be booted by {way.method.name}; its recovery class: {recovery}")
     return ExitCode.OK

@@ -68,6 +68,10 @@ class Tried:
     proved: bool
     returned: Return
 
+    def __str__(self) -> str:
+        unlike = "" if self.proved else f", which is not what was to be proved: {self.trial.recovery}"
+        return f"{self.trial.title}: {self.returned}{unlike}"
+
 
 def admit(way: Way, deadline: Deadline, report: Report) -> Iterator[Tried]:
     """Yield what each trial came to; after the last one the machine is written down as admitted.
@@ -87,7 +91,6 @@ def _tried(way: Way, deadline: Deadline, report: Report) -> Iterator[Tried]:
     for trial in TRIALS:
         if not trial.wanted(way, found):
             continue
-        report(f"{way.name}: {trial.title}")
         returned = _returned(way, trial, deadline, report)
         tried = Tried(trial, returned.powered == (trial.recovery == "power"), returned)
         yield tried
@@ -106,7 +109,7 @@ def _tried(way: Way, deadline: Deadline, report: Report) -> Iterator[Tried]:
 
 
 def _returned(way: Way, trial: Trial, deadline: Deadline, report: Report) -> Return:
-    trip = Trip(way, report)
+    trip = Trip(way, lambda stage: report(f"{way.name}: {trial.title}: {stage}"))
     own = trip.leave(Errand(f"admitting it: {trial.title}", staging.own, trial.more), deadline)
     if trial.later:
         with suppress(BootError), trip.there(own, deadline) as up:

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.emulated, pytest.mark.long]
 NAME = "rig"
 METHODS = ("kexec", "grub", "efi", "systemd-boot")
 #: Seconds that the rig may take to come up on a loaded system.
-PATIENCE = 240
+PATIENCE = 400
 #: What a harmed kernel is told, and what has to bring the rig back then.
 PANIC = "ccsight.trial=panic"
 HARMS = {

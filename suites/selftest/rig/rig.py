@@ -106,7 +106,7 @@ class Rig:
         done = process.run([*self.ssh(), command], Deadline(seconds))
         return done.text.strip()
 
-    def wait(self, seconds: float = 240, *, other_than: str = "") -> str:
+    def wait(self, seconds: float = 600, *, other_than: str = "") -> str:
         """Wait until somebody can log in, to another boot than that, and return the boot's id."""
         clock = Deadline(seconds)
         while not clock.passed:

@@ -3,9 +3,10 @@
 import pytest
 from metal import OURS, OWN, Metal
 
+from ccsight.cli import run
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, InfraError, MachineLost
-from ccsight.machines import admit
+from ccsight.machines import admit, inventory
 from ccsight.machines.reboots import Errand, Trip, booted
 
 
@@ -183,3 +184,26 @@ class TestAdmission:
         with pytest.raises(InfraError, match="in use"):
             list(self.tried(metal, monkeypatch, []))
         assert metal.log == []
+
+    def test_the_verb_says_each_trial_and_what_came_of_them(self, monkeypatch, tmp_path, capfd):
+        metal, written = Metal(comes_up="own"), []
+        self.tried(metal, monkeypatch, written)
+        (tmp_path / "machines.toml").write_text("[metal]\naddress = 'x'\nboot = 'kexec'\npatience = 20\n")
+        monkeypatch.setenv(inventory.VARIABLE, str(tmp_path / "machines.toml"))
+        assert run(["machines", "admit", "metal"]) == 0
+        said = capfd.readouterr().err.splitlines()
+        assert said[0] == "metal: a kernel that panics: look"
+        assert f"metal: a kernel that panics: it is back on {OWN} by itself" in said
+        assert said[-1] == (
+            "metal is admitted to be booted by kexec; its recovery class: panic, timer, watchdog"
+        )
+        assert written
+
+    def test_the_verb_leaves_one_in_use_alone_but_for_force(self, monkeypatch, tmp_path, capfd):
+        metal = Metal(comes_up="own", users="eve")
+        self.tried(metal, monkeypatch, [])
+        (tmp_path / "machines.toml").write_text("[metal]\naddress = 'x'\nboot = 'kexec'\npatience = 20\n")
+        monkeypatch.setenv(inventory.VARIABLE, str(tmp_path / "machines.toml"))
+        assert run(["machines", "admit", "metal"]) == 3
+        assert "logged in: eve" in capfd.readouterr().err
+        assert run(["machines", "admit", "metal", "--force"]) == 0

@@ -82,14 +82,15 @@ def show_error(error: CcsightError) -> None:
 
 @contextlib.contextmanager
 def board(cells: Sequence[str]) -> Iterator[Board]:
-    """Show the progress of cells on stderr: a live table on a terminal, a line a finished cell off it."""
+    """Show the progress of cells on stderr: a live table on a terminal, off it a line for what ended."""
     console = _console(sys.stderr)
     if not _moves(console):
         width = max(map(len, cells), default=0)
 
         def tell(progress: Progress, number: int, of: int) -> None:
             head = f"[{number}/{of}] {printable(progress.cell):<{width}}"
-            console.print(Text(f"{head}  {progress.word}  {progress.seconds:.1f} s"), soft_wrap=True)
+            word, seconds = progress.word or progress.stage, progress.elapsed or 0.0
+            console.print(Text(f"{head}  {word}  {seconds:.1f} s"), soft_wrap=True)
 
         yield Board(cells, tell)
         return

@@ -62,6 +62,15 @@ def test_a_cell_that_nobody_knew_of_at_first_counts(capsys):
     assert heads == ["[1/3]", "[2/3]", "[3/3]"]
 
 
+def test_what_takes_long_is_told_off_a_terminal(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("ccsight.report.board.time.monotonic", lambda: now[0])
+    with console.board(CELLS) as board:
+        for stage, now[0] in (("install", 0.0), ("boot", 5.0), ("return", 90.0)):
+            board.stage(CELLS[0], stage)
+    assert capsys.readouterr().err == "[0/2] emulated:neoverse-v1 deb:6.1  return  90.0 s\n"
+
+
 def test_board_on_a_terminal_is_live(monkeypatch):
     controller, terminal = pty.openpty()
     monkeypatch.setenv("TERM", "xterm-256color")

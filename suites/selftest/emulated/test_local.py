@@ -40,6 +40,7 @@ class Standing:
     spec: str
     booted: object
     console: Path
+    seconds: float = 0.0
 
     @contextmanager
     def boot(self, order, deadline, report):

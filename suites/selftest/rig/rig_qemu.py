@@ -29,7 +29,7 @@ def command(tool: Qemu, parts: Parts, cpus: int = 1, memory: int = 1536) -> list
     return [
         *tool.argv,
         *("-nodefaults", "-no-user-config", "-display", "none"),
-        *("-M", "virt,virtualization=on,gic-version=3,its=off", "-cpu", _CPU, "-accel", "tcg,thread=multi"),
+        *("-M", "virt,virtualization=on,gic-version=3", "-cpu", _CPU, "-accel", "tcg,thread=multi"),
         *("-smp", str(cpus), "-m", str(memory)),
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={parts.firmware}"),
         *("-drive", f"if=pflash,unit=1,format=raw,file={parts.variables}"),

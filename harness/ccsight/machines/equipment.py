@@ -49,7 +49,6 @@ _FORMS = {
     "command-line": r"[ -~]{0,2000}",
     "watchdog": _ANY,
     "watchdog-file": _THERE,
-    "left": _THERE,
     "admitted": _ANY,
     "users": _ANY,
     "vms": _ANY,

@@ -70,7 +70,6 @@ done
 say command-line "$(cat /proc/cmdline)" 2000
 say watchdog "$(cat /sys/class/watchdog/watchdog0/identity 2>/dev/null)"
 there watchdog-file /dev/watchdog
-there left /boot/ccsight
 say admitted "$(cat /var/lib/ccsight/admitted 2>/dev/null)"
 
 # Whom a reboot would hit: who has a terminal there, detached ones too, and the processes that have a VM.

@@ -49,7 +49,7 @@ _FORMS = {
     "command-line": r"[ -~]{0,2000}",
     "watchdog": _ANY,
     "watchdog-file": _THERE,
-    "admitted": _ANY,
+    "admitted": r"[ -~]{0,600}",
     "users": _ANY,
     "vms": _ANY,
 }

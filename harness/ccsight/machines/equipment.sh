@@ -70,7 +70,7 @@ done
 say command-line "$(cat /proc/cmdline)" 2000
 say watchdog "$(cat /sys/class/watchdog/watchdog0/identity 2>/dev/null)"
 there watchdog-file /dev/watchdog
-say admitted "$(cat /var/lib/ccsight/admitted 2>/dev/null)"
+say admitted "$(cat /var/lib/ccsight/admitted 2>/dev/null)" 600
 
 # Whom a reboot would hit: who has a terminal there, detached ones too, and the processes that have a VM.
 say users "$({ who; ps -eo user=,tty= | grep 'pts/'; } 2>/dev/null | sed 's/[[:space:]].*//' | sort -u)"

@@ -39,7 +39,7 @@ def admit(name: str, force: bool, inventory: Path | None) -> int:
     from ccsight.machines.way import Way
     from ccsight.report import console
 
-    way = Way(machines.entry(name), force=force)
+    way = Way(machines.entry(name), force=force, attended=True)
     proved = []
     for tried in trials(way, Deadline(_SECONDS), console.narrate):
         console.narrate(f"{name}: {tried}")

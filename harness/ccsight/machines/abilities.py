@@ -116,7 +116,7 @@ def _boots(entry: Entry, found: Equipment) -> Iterator[Ability]:
 
 def _admitted(entry: Entry, found: Equipment) -> Ability:
     """Return whether it was seen to come back, and by what: its recovery class."""
-    admitted = admission.parse(found.one("admitted").encode())
+    admitted = admission.parse(found.one("admitted"))
     step = f"ccsight machines admit {entry.name}" if entry.boot else ""
     if admitted is None:
         return Ability("comes back", Word.UNKNOWN, "nobody has seen it do so", step)

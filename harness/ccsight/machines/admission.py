@@ -10,11 +10,9 @@ import msgspec
 from ccsight.deadline import Deadline
 from ccsight.errors import InfraError
 from ccsight.evidence.record import Record, from_json, to_json_line
-from ccsight.machines.model import Host
 from ccsight.machines.root import Root
 
 PLACE = "/var/lib/ccsight/admitted"
-_LONGEST = 4000
 _Word = Annotated[str, msgspec.Meta(max_length=60)]
 
 
@@ -28,15 +26,10 @@ class Admission(Record, frozen=True):
     at: _Word
 
 
-def read(host: Host, deadline: Deadline) -> Admission | None:
+def parse(text: str) -> Admission | None:
     """Return what is written down on a machine, None where nothing is, or nothing that can be read."""
-    return parse(host.run(["cat", PLACE], deadline, limit=_LONGEST).stdout)
-
-
-def parse(text: bytes) -> Admission | None:
-    """Return what a line says, None for what is none."""
     try:
-        return from_json(text, Admission)
+        return from_json(text.encode(), Admission)
     except msgspec.MsgspecError:
         return None
 

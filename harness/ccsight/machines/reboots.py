@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, HostLost, HostRefused, InfraError, MachineLost
-from ccsight.machines import equipment, power, pstore, staging, waiting, way_back
+from ccsight.machines import admission, equipment, power, pstore, staging, waiting, way_back
 from ccsight.machines.equipment import Equipment
 from ccsight.machines.lease import Lease, Place, mark
 from ccsight.machines.methods.model import Staged
@@ -55,10 +55,12 @@ class Trip:
     """One boot of a machine into another kernel, and back.
 
     ``mark`` is what proves it to be that boot. ``records`` is what its kernel left in persistent storage.
+    Raises UsageError for a machine that no method is known of, before it is asked anything.
     """
 
     def __init__(self, way: Way, report: Report) -> None:
         self._way = way
+        self._method = way.method
         self._report = report
         self.mark = mark()
         self.records: Mapping[str, bytes] = {}
@@ -94,7 +96,7 @@ class Trip:
         lease.leave(int(patience * (_BACK + 1)), deadline)
         self._report("boot")
         with suppress(HostLost):
-            self._way.method.start(root, staged, deadline)
+            self._method.start(root, staged, deadline)
 
     @contextmanager
     def _leased(self, root: Root, purpose: str, deadline: Deadline) -> Iterator[Lease]:
@@ -194,7 +196,7 @@ class Trip:
 
     def _clean(self, root: Root) -> None:
         """Take away all that is ours, as far as it goes: each part by itself."""
-        for part in (self._way.method.clean, staging.clean):
+        for part in (self._method.clean, staging.clean):
             try:
                 part(root, Deadline(_CLEANING))
             except CcsightError as error:
@@ -220,6 +222,8 @@ def prove_may_go(way: Way, found: Equipment) -> None:
             evidence="; ".join(found.in_use),
             next_step=f"ask them; or all the same: --on {way.name},force=on (machines admit: --force)",
         )
+    if not way.attended:
+        admission.prove(way.name, way.method.name, admission.parse(found.one("admitted")))
 
 
 def _lacks(found: Equipment) -> str:

@@ -8,14 +8,13 @@ from pathlib import Path
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, UsageError
 from ccsight.kernels.running import RUNNING, Stands
-from ccsight.machines import admission, console_boots, console_command, inventory, pstore, staging, standing
+from ccsight.machines import console_boots, console_command, inventory, pstore, staging, standing
 from ccsight.machines.console import last_words
 from ccsight.machines.inventory import Entry
 from ccsight.machines.lease import Place, mark
 from ccsight.machines.leasing import lent
 from ccsight.machines.model import Booted, BootOrder, Host, Reached, Report
 from ccsight.machines.reboots import Errand, Trip, booted
-from ccsight.machines.root import Root
 from ccsight.machines.standing import Standing
 from ccsight.machines.way import Way, connected
 from ccsight.specs import Spec
@@ -61,8 +60,7 @@ class RemoteMachine:
     def __init__(self, spec: Spec, entry: Entry) -> None:
         self._spec = spec
         self._entry = entry
-        self._way = Way(entry, force=_on(spec, "force"))
-        self._attended = _on(spec, "attended")
+        self._way = Way(entry, force=_on(spec, "force"), attended=_on(spec, "attended"))
 
     @property
     def spec(self) -> str:
@@ -109,8 +107,6 @@ class RemoteMachine:
     def _booted(self, order: BootOrder, deadline: Deadline, report: Report) -> Iterator[Booted]:
         """Have it in another kernel. The console is what its entry's command yields, else the log."""
         kernel = order.kernel
-        with self._way.reached(deadline) as root:
-            self._prove_admitted(root, deadline)
         errand = Errand(
             f"booting {kernel.spec.text}",
             lambda root, found, words, clock: staging.kernel(kernel, root, found, words, clock),
@@ -126,11 +122,6 @@ class RemoteMachine:
         except BootError as error:
             evidence = f"{error.evidence}\n{last_words(order.console)}".strip()
             raise type(error)(error.fact, evidence=evidence, next_step=error.next_step) from error
-
-    def _prove_admitted(self, root: Root, deadline: Deadline) -> None:
-        if not self._attended:
-            name = self._entry.name
-            admission.prove(name, self._way.method.name, admission.read(root.host, deadline))
 
 
 def prove_boots(machine: Spec) -> None:

@@ -17,10 +17,14 @@ from ccsight.machines.sudo import SudoHost
 
 @dataclass(frozen=True)
 class Way:
-    """A machine that may be booted. ``force``: running VMs and logged-in users are no reason not to."""
+    """A machine that may be booted. ``force``: running VMs and logged-in users are no reason not to.
+
+    ``attended``: somebody looks on, so nobody need have seen that it comes back.
+    """
 
     entry: Entry
     force: bool = False
+    attended: bool = False
 
     @property
     def name(self) -> str:

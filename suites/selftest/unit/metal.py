@@ -138,4 +138,4 @@ class Metal:
         monkeypatch.setattr(Way, "method", self)
         switch = 'power = ["switch"]' if self.power else ""
         row = f"[metal]\naddress = 'x'\nboot = 'kexec'\npatience = 20\n{switch}\n"
-        return Way(inventory.read(row, "machines.toml")["metal"], **changes)
+        return Way(inventory.read(row, "machines.toml")["metal"], **{"attended": True} | changes)

@@ -77,6 +77,14 @@ def test_a_machine_that_must_be_left_alone_is(monkeypatch, metal, why):
     assert metal.log == []
 
 
+def test_one_that_was_not_admitted_for_its_method_is_left_alone(monkeypatch):
+    metal = Metal()  # what it says is that it was for grub
+    there, _ = trip(metal, monkeypatch, attended=False)
+    with pytest.raises(InfraError, match="has not been admitted to be booted by kexec"), there:
+        pytest.fail("it was booted")
+    assert metal.log == []
+
+
 def test_one_in_use_is_booted_by_force(monkeypatch):
     metal = Metal(users="eve")
     there, _ = trip(metal, monkeypatch, force=True)

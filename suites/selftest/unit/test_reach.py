@@ -2,7 +2,9 @@
 
 import subprocess
 import threading
+import time
 
+import paramiko
 import pytest
 from host_conformance import FeedingConformance, HoldingConformance, HostConformance
 from ssh_lab import add_to_agent, agent, lab, sshds
@@ -47,6 +49,24 @@ class TestSudoHost(HostConformance, FeedingConformance, HoldingConformance):
         host = lab.connect("metal")
         yield SudoHost(host)
         host.close()
+
+
+def test_a_command_that_ends_while_its_input_is_sent_leaves_the_connection(lab, monkeypatch):
+    """A server hangs up on whoever sends data or their end (RFC 4254: 94, 96) to a channel it has closed."""
+    send = paramiko.Transport._send_user_message  # noqa: SLF001  # nothing else is late
+
+    def late(transport, message):
+        if message.asbytes()[0] in {94, 96} and threading.current_thread() is not transport:
+            time.sleep(0.3)
+        send(transport, message)
+
+    lab.write(lab.entry("metal", lab.machine))
+    host = lab.connect("metal")
+    monkeypatch.setattr(paramiko.Transport, "_send_user_message", late)
+    for content in (b"", b"short", b"x" * 50_000, b""):
+        assert host.feed(["sh", "-c", "exit 3"], content, Deadline(20)).returncode == 3
+    assert "nonexistent channel" not in lab.machine.log
+    host.close()
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])

@@ -31,17 +31,26 @@ exit 1
 _TICK = 0.25
 
 
-def _piped(line: bytes, content: bytes) -> tuple[bytes, bytes]:
-    """Return a command that is given its input, and what of that is still to be sent.
+#: The shell's own exit makes that a status comes back in any case: paramiko drops the message that a server
+#: sends instead of it for a command that a signal ended.
+_EXIT = b"; exit $?"
+#: The same for a command that is sent its input: it has ended only once all of that is there. A server hangs
+#: up on whoever says something of a channel that it has closed, and paramiko does, late by a moment.
+_READ_ON = b"; set -- $?; cat >/dev/null; exit $1"
+
+
+def _told(line: bytes, content: bytes) -> tuple[bytes, bytes]:
+    """Return a command that ends with its status, and what of its input is still to be sent.
 
     A short text goes with the command: else that waits until the host has said that it runs it.
     """
-    try:
-        piped = b"printf %s " + shlex.quote(content.decode("ascii")).encode() + b" | " + line
-    except UnicodeDecodeError:
-        return line, content
-    fits = content and b"\0" not in content and len(piped) <= _LINE_MAX
-    return (piped, b"") if fits else (line, content)
+    if not content:
+        return line + b" </dev/null" + _EXIT, b""
+    with contextlib.suppress(UnicodeDecodeError):
+        piped = b"printf %s " + shlex.quote(content.decode("ascii")).encode() + b" | " + line + _EXIT
+        if b"\0" not in content and len(piped) <= _LINE_MAX:
+            return piped, b""
+    return line + _READ_ON, content
 
 
 def _last_words(done: Completed) -> str:
@@ -104,14 +113,12 @@ class SshHost:
         self, argv: Sequence[str], content: bytes, deadline: Deadline, *, limit: int = 64 << 20
     ) -> Completed:
         """See :class:`ccsight.machines.model.Feeding`."""
-        line, rest = _piped(shlex.join(argv).encode(errors="surrogateescape"), content)
+        line, rest = _told(shlex.join(argv).encode(errors="surrogateescape"), content)
         with self._watched(f"{argv[0]} on {self._name}", deadline):
             channel = self._channel(deadline)
             self._ahead = _Ahead(self.transport)
-            # The shell's own exit makes that a status comes back in any case: paramiko drops the message
-            # that a server sends instead of it for a command that a signal ended.
-            channel.exec_command(line + b"; exit $?")
-            with contextlib.suppress(OSError):  # whoever reads nothing of it may have ended by now
+            channel.exec_command(line)
+            if rest:
                 channel.sendall(rest)
                 channel.shutdown_write()
         try:

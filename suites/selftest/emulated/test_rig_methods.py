@@ -78,6 +78,18 @@ class Lab:
         inventory.choose(self.folder / "machines.toml")
 
     @contextmanager
+    def entered(self, method, **changes):
+        """Have it in the inventory with a method, started by the boot loader that this wants."""
+        self.enter(method, **changes)
+        if method == "systemd-boot":
+            self.rig.prefer("systemd-boot")
+            self.rig.power("cycle")
+        try:
+            yield self.rig.wait()
+        finally:
+            self.rig.prefer("debian")
+
+    @contextmanager
     def booted(self, harm="", options="attended=on"):
         """Boot it with a kernel that is told to do harm."""
         append = f",append={harm}" if harm else ""
@@ -173,18 +185,14 @@ def test_a_machine_that_nobody_has_seen_come_back_is_left_alone(lab):
 
 
 def harmed(lab, method, harm):
-    lab.enter(method)
-    if method == "systemd-boot":
-        lab.rig.prefer("systemd-boot")
-        lab.rig.power("cycle")
-    before = lab.rig.wait(other_than="")
-    with (
-        pytest.raises(BootError, match="did not come up with that kernel") as failed,
-        lab.booted(HARMS[harm]),
-    ):
-        pytest.fail("it came up")
-    assert "by itself" in failed.value.evidence
-    lab.prove_home(before)
+    with lab.entered(method) as before:
+        with (
+            pytest.raises(BootError, match="did not come up with that kernel") as failed,
+            lab.booted(HARMS[harm]),
+        ):
+            pytest.fail("it came up")
+        assert "by itself" in failed.value.evidence
+        lab.prove_home(before)
 
 
 def test_a_kernel_that_panics_falls_back_to_the_own_one(lab):
@@ -201,16 +209,11 @@ def test_each_method_with_each_harm(lab, method, harm):
 @pytest.mark.matrix
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_boots_and_returns(lab, method):
-    lab.enter(method)
-    if method == "systemd-boot":
-        lab.rig.prefer("systemd-boot")
-        lab.rig.power("cycle")
-    before = lab.rig.wait()
-    with lab.booted() as up:
-        assert up.boot_token in up.host.run(["cat", "/proc/cmdline"], Deadline(60)).text
-        assert up.host.run(["uname", "-r"], Deadline(60)).text.strip() == lab.own
-    lab.prove_home(before)
-    lab.rig.prefer("debian")
+    with lab.entered(method) as before:
+        with lab.booted() as up:
+            assert up.boot_token in up.host.run(["cat", "/proc/cmdline"], Deadline(60)).text
+            assert up.host.run(["uname", "-r"], Deadline(60)).text.strip() == lab.own
+        lab.prove_home(before)
 
 
 @pytest.mark.matrix

@@ -40,6 +40,7 @@ def machine_facts(
         argv=booted.argv,
         cpu_features=identity.cpu_features,
         declared=declared,
+        reboot=booted.reboot,
     )
 
 

@@ -15,9 +15,9 @@ from ccsight.evidence.record import Hex, Record
 from ccsight.evidence.views import LAUNCH, Cell, RegisterList, Vantage, View, Write
 
 #: Raised with every change of the types below that an older ccsight would stumble over.
-SCHEMA = 3
+SCHEMA = 4
 #: The schemas that are read: what an older one lacks has a default.
-READABLE = (1, 2, 3)
+READABLE = (1, 2, 3, 4)
 
 
 class Substrate(StrEnum):
@@ -97,12 +97,23 @@ class Declared(Record, frozen=True):
     hits: dict[str, int]
 
 
+class Reboot(Record, frozen=True):
+    """How a real machine was booted once into the kernel: by which method.
+
+    ``recovery`` is its recovery class: what had been seen to bring it back from such boots (``panic``,
+    ``timer``, ``watchdog``, ``power``); nothing where nobody has seen it come back.
+    """
+
+    method: str
+    recovery: tuple[str, ...] = ()
+
+
 class MachineFacts(Record, frozen=True):
     """Which machine it was, as observed on it, and how it was started where we started it.
 
     ``cpu_features`` is what the kernel's log calls detected, such as ``Mismatched cache type (CTR_EL0)``;
     None where the log cannot be read or has lost its beginning. ``declared`` has a row for each CPU whose
-    registers come from the silicon table.
+    registers come from the silicon table. ``reboot`` is for real machines that ran another kernel before.
     """
 
     spec: str
@@ -115,6 +126,7 @@ class MachineFacts(Record, frozen=True):
     argv: tuple[str, ...] = ()
     cpu_features: tuple[str, ...] | None = None
     declared: tuple[Declared, ...] = ()
+    reboot: Reboot | None = None
 
 
 class Splat(Record, frozen=True):

@@ -34,6 +34,11 @@ def parse(text: str) -> Admission | None:
         return None
 
 
+def recovery(method: str, found: Admission | None) -> tuple[str, ...]:
+    """Return what a machine was seen to come back by from boots by this method: its recovery class."""
+    return found.recovery if found and found.method == method else ()
+
+
 def write(root: Root, admission: Admission, deadline: Deadline) -> None:
     """Write it down on the machine. Raises RootFailed."""
     text = to_json_line(admission).decode().strip()
@@ -43,7 +48,7 @@ def write(root: Root, admission: Admission, deadline: Deadline) -> None:
 
 def prove(name: str, method: str, found: Admission | None) -> None:
     """Raise InfraError for a machine of which nobody has seen that it comes back from such a boot."""
-    if found and found.method == method:
+    if recovery(method, found):
         return
     raise InfraError(
         f"{name} has not been admitted to be booted by {method}",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ccsight.deadline import Deadline
-from ccsight.evidence.model import Declared
+from ccsight.evidence.model import Declared, Reboot
 from ccsight.kernels.model import Kernel
 from ccsight.process import Completed
 
@@ -72,7 +72,7 @@ class Booted:
     the hits so far, ``papers`` files by name that belong beside a capture. ``takes_modules`` is whether the
     user lets ccsight load a kernel module there. ``here`` is whether it is the machine that ccsight itself
     runs on, so that nothing has to be sent anywhere. ``image`` is where the Image of the kernel lies that it
-    runs, "" where it is not at hand.
+    runs, "" where it is not at hand. ``reboot`` is how a real machine came to run it.
     """
 
     host: Host
@@ -86,6 +86,7 @@ class Booted:
     takes_modules: bool = False
     here: bool = False
     image: str = ""
+    reboot: Reboot | None = None
 
 
 @dataclass(frozen=True)

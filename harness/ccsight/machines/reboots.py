@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, HostLost, HostRefused, InfraError, MachineLost
+from ccsight.evidence.model import Reboot
 from ccsight.machines import admission, equipment, power, pstore, staging, waiting, way_back
 from ccsight.machines.equipment import Equipment
 from ccsight.machines.lease import Lease, Place, mark
@@ -130,7 +131,13 @@ class Trip:
                         staging.token(self.mark),
                         int(own.one("cpus")),
                         takes_modules=True,
+                        reboot=self._how(own),
                     )
+
+    def _how(self, own: Equipment) -> Reboot:
+        """Return how it was booted, and its recovery class as it is written down there."""
+        name = self._method.name
+        return Reboot(method=name, recovery=admission.recovery(name, admission.parse(own.one("admitted"))))
 
     def _did_not_come_up(self, how: str) -> BootError:
         return BootError(

@@ -16,6 +16,7 @@ clean() {
 		if [ -e "$file" ]; then rm -rf "${file%/.ccsight}"; fi
 	done
 	rm -rf "$place" "$place"-* /lib/modules/.ccsight-draft
+	sync
 }
 
 modules() {

@@ -17,7 +17,7 @@ from rig import Rig
 
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, DeadlineExceeded, InfraError, MachineLost
-from ccsight.evidence.model import Substrate
+from ccsight.evidence.model import Reboot, Substrate
 from ccsight.evidence.run import find_run
 from ccsight.kernels import spec as kernels
 from ccsight.machines import inventory, registry, way
@@ -171,6 +171,7 @@ def test_a_kernel_is_captured_there_and_it_is_back(lab):
     capture = run.capture(cell)
     assert capture.machine.substrate is Substrate.EMULATED
     assert capture.kernel.release == lab.own
+    assert capture.machine.reboot == Reboot(method="kexec", recovery=())
     assert capture.failures == {}
     console = run.folder / capture.console.file
     assert "Booting Linux on physical CPU" in console.read_text().splitlines()[0]

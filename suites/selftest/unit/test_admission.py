@@ -42,6 +42,11 @@ def test_a_machine_is_admitted_for_the_method_that_was_seen():
     assert "--on altra,attended=on" in refused.value.next_step
 
 
+def test_its_recovery_class_is_of_that_method_only():
+    assert admission.recovery("grub", SEEN) == ("panic", "timer")
+    assert admission.recovery("kexec", SEEN) == admission.recovery("grub", None) == ()
+
+
 def test_what_stands_before_an_initramfs_is_an_archive_of_its_own(tmp_path):
     if not shutil.which("cpio"):
         pytest.fail("cpio is one of the tools that bootstrap brings")

@@ -6,6 +6,7 @@ from metal import OURS, OWN, Metal
 from ccsight.cli import run
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, InfraError, MachineLost
+from ccsight.evidence.model import Reboot
 from ccsight.machines import admit, inventory
 from ccsight.machines.reboots import Errand, Trip, booted
 
@@ -52,6 +53,15 @@ def test_it_is_booted_and_comes_back(monkeypatch):
     assert said == ["look", "install", "boot", "return"]
     assert metal.log.index("clean") < metal.log.index("lay out")  # what somebody killed had left
     assert len({own for own, _ in metal.leases}) == 1
+
+
+@pytest.mark.parametrize(("method", "recovery"), [("grub", ("panic", "timer")), ("kexec", ())])
+def test_what_it_was_seen_to_come_back_by_is_of_the_method(monkeypatch, method, recovery):
+    metal = Metal()  # what it says is that it was admitted for grub
+    metal.name = method
+    there, _ = trip(metal, monkeypatch)
+    with there as up:
+        assert up.reboot == Reboot(method=method, recovery=recovery)
 
 
 @pytest.mark.parametrize("fails", ["lay out", "start"])

@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from junitparser import Error, Failure
 from junitparser.xunit2 import JUnitXml
@@ -18,6 +19,7 @@ from report_samples import (
     one_good,
     only_troubled,
     page,
+    result_of,
     sample,
     troubled,
     unlike,
@@ -27,6 +29,7 @@ from ccsight.arm64.registers import in_short
 from ccsight.checks import COMPARISONS, LAWS
 from ccsight.checks.verdict import comparisons
 from ccsight.evidence.cases import Finding
+from ccsight.evidence.model import Reboot
 from ccsight.evidence.views import Vantage
 from ccsight.report import as_json, html, junit
 from ccsight.report.drawing import WIDTH, draw
@@ -85,6 +88,17 @@ def test_html_says_what_matters():
     ):
         assert word in text, word
     assert "Every law holds on every kernel." in page(one_good)
+
+
+@pytest.mark.parametrize(
+    ("recovery", "told"),
+    [(("panic", "timer"), "seen to come back by panic, timer"), ((), "nobody has seen it come back before")],
+)
+def test_html_says_how_a_real_machine_was_booted(recovery, told):
+    seen = sample(MACHINES[1], OLD)
+    booted = msgspec.structs.replace(seen.machine, reboot=Reboot(method="grub", recovery=recovery))
+    result = result_of([msgspec.structs.replace(seen, machine=booted)], kernels=(OLD,))
+    assert f"<dt>booted by</dt><dd>grub; {told}</dd>" in html.document(result).decode()
 
 
 def test_html_escapes_what_machines_say():

@@ -34,6 +34,7 @@ for each in $(numbers "$1"); do
 	efibootmgr -q -b "$each" -B
 done
 for esp in /boot/efi /efi /boot; do rm -rf "$esp/EFI/$1"; done
+sync
 """
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from ccsight import __version__
-from ccsight.campaign import pace, quorum, suspects, trying
+from ccsight.campaign import pace, quorum, readiness, suspects, trying
 from ccsight.campaign.bisecting import Answer, Bisecting, Told
 from ccsight.campaign.compare import SET_UP_SECONDS
 from ccsight.campaign.rows import Row, Series
@@ -209,8 +209,8 @@ def _bench(kept: Bisection, workers: int) -> trying.Bench:
 def _prepare(order: Order, table: Table) -> None:
     """Fetch and build what machines need, before any kernel is."""
     deadline = Deadline(SET_UP_SECONDS)
-    for machine in dict.fromkeys((*order.machines, *order.confirm)):
-        registry.machine(machine, table).prepare(deadline, console.narrate)
+    machines = [registry.machine(name, table) for name in dict.fromkeys((*order.machines, *order.confirm))]
+    readiness.prepare(machines, deadline, console.narrate, boots=True)
     build.built(deadline)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from ccsight.campaign import readiness
 from ccsight.campaign.execute import execute
 from ccsight.campaign.planning import cases_of, cells_of, plan_comparison
 from ccsight.deadline import Deadline
@@ -15,6 +16,7 @@ from ccsight.evidence.plan import USUAL, Depth, Plan, PlannedKernel
 from ccsight.evidence.run import Run, find_run
 from ccsight.kernels import spec as kernel_specs
 from ccsight.kernels.model import Kernel
+from ccsight.kernels.running import RUNNING
 from ccsight.machines import registry
 from ccsight.machines.model import Machine
 from ccsight.machines.silicon import Table
@@ -75,9 +77,8 @@ def start(results: Path, request: Request) -> tuple[Run, Mapping[str, Kernel]]:
     Machines and kernels are looked up first, so that a wrong one costs nothing.
     """
     deadline = Deadline(SET_UP_SECONDS)
-    machines = checked(request)
-    for machine in machines:
-        machine.prepare(deadline, console.narrate)
+    boots = any(kernel_specs.parse(kernel).kind != RUNNING for kernel in request.kernels)
+    readiness.prepare(checked(request), deadline, console.narrate, boots=boots)
     kernels = [kernel_specs.resolve(kernel, deadline, console.narrate) for kernel in request.kernels]
     build.built(deadline)
     planned = [planned_kernel(kernel) for kernel in kernels]

@@ -170,6 +170,9 @@ class EmulatedMachine:
             )
         return _Tools(tool, userland(deadline, report), plugin(tool, deadline) if self._cores else None)
 
+    def prove_may_boot(self, deadline: Deadline) -> None:
+        """See :class:`ccsight.machines.model.Machine`: every boot makes another one."""
+
     @contextlib.contextmanager
     def boot(self, order: BootOrder, deadline: Deadline, report: Report) -> Iterator[Booted]:
         """See :class:`ccsight.machines.model.Machine`. QEMU also ends with the thread that entered."""

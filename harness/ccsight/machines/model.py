@@ -122,6 +122,10 @@ class Machine(Protocol):
         """
         ...
 
+    def prove_may_boot(self, deadline: Deadline) -> None:
+        """Raise InfraError for a machine that must be left alone as it is now; nothing is changed there."""
+        ...
+
     def boot(self, order: BootOrder, deadline: Deadline, report: Report) -> AbstractContextManager[Booted]:
         """Boot a kernel; leaving the context ends what was started, in any case.
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, UsageError
 from ccsight.kernels.running import RUNNING, Stands
-from ccsight.machines import console_boots, console_command, inventory, pstore, staging, standing
+from ccsight.machines import console_boots, console_command, equipment, inventory, pstore, staging, standing
 from ccsight.machines.console import last_words
 from ccsight.machines.inventory import Entry
 from ccsight.machines.lease import Place, mark
 from ccsight.machines.leasing import lent
 from ccsight.machines.model import Booted, BootOrder, Host, Reached, Report
-from ccsight.machines.reboots import Errand, Trip, booted
+from ccsight.machines.reboots import Errand, Trip, booted, prove_may_go
 from ccsight.machines.standing import Standing
 from ccsight.machines.way import Way, connected
 from ccsight.specs import Spec
@@ -74,6 +74,12 @@ class RemoteMachine:
 
     def prepare(self, deadline: Deadline, report: Report) -> None:
         """See :class:`ccsight.machines.model.Machine`: it may be that it is only observed, so nothing."""
+
+    def prove_may_boot(self, deadline: Deadline) -> None:
+        """See :class:`ccsight.machines.model.Machine`. Who is lent it is asked for it only when it is."""
+        if not self._entry.labgrid:
+            with self._way.reached(deadline) as root:
+                prove_may_go(self._way, equipment.look(root.host, root.name, deadline))
 
     @contextmanager
     def boot(self, order: BootOrder, deadline: Deadline, report: Report) -> Iterator[Booted]:

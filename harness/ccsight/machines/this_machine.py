@@ -50,6 +50,9 @@ class ThisMachine:
         """See :class:`ccsight.machines.model.Machine`: nothing is booted."""
         return 0.0
 
+    def prove_may_boot(self, deadline: Deadline) -> None:
+        """See :class:`ccsight.machines.model.Machine`: it is never booted."""
+
     def prepare(self, deadline: Deadline, report: Report) -> None:
         """See :class:`ccsight.machines.model.Machine`. Raises NoKvm where /dev/kvm cannot be opened."""
         if platform.machine() not in _NATIVE:

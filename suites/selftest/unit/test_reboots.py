@@ -1,5 +1,7 @@
 """A machine booted once into another kernel, and back: each way in which that ends, and what is left."""
 
+from dataclasses import replace
+
 import pytest
 from metal import OURS, OWN, Metal
 
@@ -9,6 +11,8 @@ from ccsight.errors import BootError, InfraError, MachineLost
 from ccsight.evidence.model import Reboot
 from ccsight.machines import admit, inventory
 from ccsight.machines.reboots import Errand, Trip, booted
+from ccsight.machines.remote import INVENTORY, RemoteMachine
+from ccsight.specs import Spec
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +96,18 @@ def test_one_that_was_not_admitted_for_its_method_is_left_alone(monkeypatch):
     there, _ = trip(metal, monkeypatch, attended=False)
     with pytest.raises(InfraError, match="has not been admitted to be booted by kexec"), there:
         pytest.fail("it was booted")
+    assert metal.log == []
+
+
+def test_a_run_asks_whether_it_may_be_booted_before_it_begins(monkeypatch):
+    metal = Metal(users="eve")
+    entry = metal.way(monkeypatch).entry
+    spec = Spec("metal", INVENTORY, "metal", (("attended", "on"),))
+    with pytest.raises(InfraError, match="metal is in use"):
+        RemoteMachine(spec, entry).prove_may_boot(Deadline(60))
+    RemoteMachine(replace(spec, options=(*spec.options, ("force", "on"))), entry).prove_may_boot(Deadline(60))
+    # One that is lent may be off until then: it is asked when it is had.
+    RemoteMachine(spec, replace(entry, labgrid="a place")).prove_may_boot(Deadline(60))
     assert metal.log == []
 
 

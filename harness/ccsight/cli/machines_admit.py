@@ -40,10 +40,7 @@ def admit(name: str, force: bool, inventory: Path | None) -> int:
     from ccsight.report import console
 
     way = Way(machines.entry(name), force=force, attended=True)
-    proved = []
-    for tried in trials(way, Deadline(_SECONDS), console.narrate):
-        console.narrate(f"{name}: {tried}")
-        proved += [tried.trial.recovery] if tried.proved else []
-    recovery = ", ".join(proved)
-    console.narrate(f"{name} is admitted to be booted by {way.method.name}; its recovery class: {recovery}")
+    admitted = trials(way, Deadline(_SECONDS), console.narrate)
+    recovery = ", ".join(admitted.recovery)
+    console.narrate(f"{name} is admitted to be booted by {admitted.method}; its recovery class: {recovery}")
     return ExitCode.OK

@@ -3,7 +3,7 @@
 Each trial boots the machine's own kernel once more, with an initramfs that does harm.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,52 +60,38 @@ TRIALS = (
 )
 
 
-@dataclass(frozen=True)
-class Tried:
-    """What a trial came to. ``proved`` is whether the machine came back by what was to be proved."""
-
-    trial: Trial
-    proved: bool
-    returned: Return
-
-    def __str__(self) -> str:
-        unlike = "" if self.proved else f", which is not what was to be proved: {self.trial.recovery}"
-        return f"{self.trial.title}: {self.returned}{unlike}"
-
-
-def admit(way: Way, deadline: Deadline, report: Report) -> Iterator[Tried]:
-    """Yield what each trial came to; after the last one the machine is written down as admitted.
+def admit(way: Way, deadline: Deadline, report: Report) -> Admission:
+    """Carry out each trial, and write down on the machine what brought it back; ``report`` hears of each.
 
     Raises what says why it was left alone, MachineLost where it did not come back, and InfraError where it
     came back but not by itself.
     """
     with lent(way.entry, "admitting it", deadline, report):
-        yield from _tried(way, deadline, report)
-
-
-def _tried(way: Way, deadline: Deadline, report: Report) -> Iterator[Tried]:
-    with way.reached(deadline) as root:
-        found = equipment.look(root.host, root.name, deadline)
-        prove_may_go(way, found)
-    proved: list[str] = []
-    for trial in TRIALS:
-        if not trial.wanted(way, found):
-            continue
-        returned = _returned(way, trial, deadline, report)
-        tried = Tried(trial, returned.powered == (trial.recovery == "power"), returned)
-        yield tried
-        if tried.proved:
-            proved.append(trial.recovery)
-        elif trial.needed:
-            raise InfraError(
-                f"{way.name} did not come back by itself from {trial.title}",
-                evidence=str(returned),
-                next_step=f"it is not admitted; boots that somebody looks on at: --on {way.name},attended=on",
-            )
-    with way.reached(deadline) as root:
+        with way.reached(deadline) as root:
+            found = equipment.look(root.host, root.name, deadline)
+            prove_may_go(way, found)
+        wanted = [trial for trial in TRIALS if trial.wanted(way, found)]
+        proved = tuple(trial.recovery for trial in wanted if _proved(way, trial, deadline, report))
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        said = Admission(way.method.name, tuple(proved), found.one("release"), me(), at)
-        admission.write(root, said, deadline)
+        admitted = Admission(way.method.name, proved, found.one("release"), me(), at)
+        with way.reached(deadline) as root:
+            admission.write(root, admitted, deadline)
+    return admitted
+
+
+def _proved(way: Way, trial: Trial, deadline: Deadline, report: Report) -> bool:
+    """Return whether a machine came back from a trial by what was to be proved."""
+    returned = _returned(way, trial, deadline, report)
+    proved = returned.powered == (trial.recovery == "power")
+    unlike = "" if proved else f", which is not what was to be proved: {trial.recovery}"
+    report(f"{way.name}: {trial.title}: {returned}{unlike}")
+    if trial.needed and not proved:
+        raise InfraError(
+            f"{way.name} did not come back by itself from {trial.title}",
+            evidence=str(returned),
+            next_step=f"it is not admitted; boots that somebody looks on at: --on {way.name},attended=on",
+        )
+    return proved
 
 
 def _returned(way: Way, trial: Trial, deadline: Deadline, report: Report) -> Return:

@@ -20,7 +20,7 @@ from ccsight.errors import BootError, DeadlineExceeded, InfraError, MachineLost
 from ccsight.evidence.model import Reboot, Substrate
 from ccsight.evidence.run import find_run
 from ccsight.kernels import spec as kernels
-from ccsight.machines import inventory, registry, way
+from ccsight.machines import admission, inventory, registry, way
 from ccsight.machines.lease import Place, Taken
 from ccsight.machines.model import BootOrder
 from ccsight.process import ProcessFailed
@@ -155,20 +155,21 @@ def lab(tmp_path_factory):
             yield Lab(rig, tmp_path_factory.mktemp("lab"))
 
 
-def test_a_kernel_is_captured_there_and_it_is_back(lab):
-    """Boot, prove, capture, return: with kexec, and all that a user sees of it."""
-    lab.enter("kexec")
-    before = lab.rig.wait()
-    said = ccsight(
-        *("capture", lab.kernel, "--on", f"{NAME},attended=on", "--out", "runs"),
-        cwd=lab.folder,
-        seconds=1200,
-    )
+def captured(lab, machine):
+    """Capture the rig's own kernel there, as a user would, and return the run and what it has captured."""
+    said = ccsight("capture", lab.kernel, "--on", machine, "--out", "runs", cwd=lab.folder, seconds=1200)
     print(said.stdout, said.stderr)
     assert said.code == 0
     run = find_run(lab.folder / "runs")
     (cell,) = run.plan.cells
-    capture = run.capture(cell)
+    return run, run.capture(cell)
+
+
+def test_a_kernel_is_captured_there_and_it_is_back(lab):
+    """Boot, prove, capture, return: with kexec, and all that a user sees of it."""
+    lab.enter("kexec")
+    before = lab.rig.wait()
+    run, capture = captured(lab, f"{NAME},attended=on")
     assert capture.machine.substrate is Substrate.EMULATED
     assert capture.kernel.release == lab.own
     assert capture.machine.reboot == Reboot(method="kexec", recovery=())
@@ -215,6 +216,23 @@ def test_each_method_boots_and_returns(lab, method):
             assert up.boot_token in up.host.run(["cat", "/proc/cmdline"], Deadline(60)).text
             assert up.host.run(["uname", "-r"], Deadline(60)).text.strip() == lab.own
         lab.prove_home(before)
+
+
+@pytest.mark.matrix
+def test_it_is_admitted_and_then_booted_with_nobody_there(lab):
+    """Each trial, the harm that it does, and what brings the rig back from it."""
+    lab.enter("kexec", patience=200)
+    before = lab.rig.wait()
+    said = ccsight("machines", "admit", NAME, cwd=lab.folder, seconds=3600)
+    print(said.stderr)
+    assert said.code == 0
+    every = ("panic", "timer", "watchdog", "power")
+    assert f"its recovery class: {', '.join(every)}" in said.stderr
+    before = lab.prove_home(before)
+    _, capture = captured(lab, NAME)
+    assert capture.machine.reboot == Reboot(method="kexec", recovery=every)
+    lab.prove_home(before)
+    lab.rig.run(f"rm {admission.PLACE}")
 
 
 @pytest.mark.matrix

@@ -2,6 +2,7 @@
 # The first process of an emulated host. It tells on the second serial port how far it came, one word
 # a line: "ready" once sshd listens, "failed WHY", and "beat" every other second as long as it lives.
 # Every program that starts costs 10 ms of an emulated boot, so few do, and on two CPUs at once.
+# What sshd may be sent before it answers (-W) is more than a probe: on a slow link, each answer is waited for.
 
 PATH=/bin
 tell=/dev/ttyAMA1
@@ -11,7 +12,7 @@ mount -t proc proc /proc
 
 {
 	mount -t sysfs sys /sys
-	dropbear -E -s -j -k -r /etc/dropbear/hostkey || echo "failed to start sshd" >$tell
+	dropbear -E -s -j -k -W 1048576 -r /etc/dropbear/hostkey || echo "failed to start sshd" >$tell
 } &
 sshd=$!
 

@@ -69,7 +69,7 @@ class HostConformance:
     @pytest.mark.parametrize("mode", [0o755, 0o600])
     def test_a_file_makes_the_round_trip(self, host, folder, tmp_path, mode):
         local, remote = tmp_path / "sent", f"{folder}/it"
-        content = bytes(range(256)) * 3000
+        content = bytes(range(256)) * 5000  # over SSH in another way than a small one
         local.write_bytes(content)
         for _ in range(2):  # the second one replaces the first
             host.push(local, remote, Deadline(30), mode=mode)

@@ -20,7 +20,7 @@ from ccsight.process import Completed, OutputTooLong
 
 _READ_SIZE = 1 << 16
 #: Bytes of a file that goes in with a command, and of a command line: dropbear takes 9000.
-_SMALL = 1 << 18
+_SMALL = 1 << 20
 _LINE_MAX = 8000
 #: Its words are a draft, the file, and the mode; what goes into it is its input.
 _LAY_DOWN = """

@@ -168,7 +168,7 @@ def test_a_command_is_quoted_word_by_word(peers):
     host = ssh.connect(peers.peer(), Deadline(5))
     with pytest.raises(HostLost):
         host.run(["a b", "$x", "it's", "\udcff"], Deadline(5))
-    assert peers.commands == [b"""'a b' '$x' 'it'"'"'s' '\xff'; exit $?"""]
+    assert peers.commands == [b"""'a b' '$x' 'it'"'"'s' '\xff' </dev/null; exit $?"""]
 
 
 def test_the_key_does_not_show(peers):

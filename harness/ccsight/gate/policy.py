@@ -52,7 +52,7 @@ class Member:
 
     def has(self, machine: str, captures: Mapping[str, Capture]) -> bool:
         """Tell whether a machine is of it, given its captures."""
-        if machine in self.specs:
+        if {machine, _without_leave(machine)} & set(self.specs):
             return True
         return bool(self.cores and captures) and all(self._is(capture) for capture in captures.values())
 
@@ -67,6 +67,11 @@ class Member:
         """Tell whether evidence from such a machine is enough."""
         known = substrate is not Substrate.UNKNOWN
         return known and WORTH.index(substrate) <= WORTH.index(self.substrate)
+
+
+def _without_leave(machine: str) -> str:
+    """Return the spec of a real machine without its options, which say how it may be had, not what it is."""
+    return machine if ":" in machine else machine.partition(",")[0]
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,20 @@ def test_a_kernel_is_captured_there_and_it_is_back(lab):
     assert "Booting Linux on physical CPU" in console.read_text().splitlines()[0]
     assert "panic=10" in console.read_text()
     lab.prove_home(before)
+    prove_no_metal(lab, run)
+
+
+def prove_no_metal(lab, run):
+    """Prove that a gate that wants metal takes no evidence of the rig's, whatever an inventory calls it."""
+    policy = lab.folder / "policy.toml"
+    kernels = f'[kernels]\nold = "deb:6.1"\nnew = "{lab.kernel}"\n'
+    for substrate in ("metal", "emulated"):
+        member = f'[machines.{NAME}]\nspecs = ["{NAME}"]\nsubstrate = "{substrate}"\n'
+        policy.write_text(f"schema = 1\n{kernels}{member}")
+        said = ccsight("gate", str(run.folder), "--policy", str(policy), cwd=lab.folder)
+        assert (said.code, said.stdout[:5]) == (1, "HOLD\n")
+        wanting = "no evidence from metal (policy: metal; have: emulated)" in said.stdout
+        assert wanting == (substrate == "metal")
 
 
 def test_a_machine_that_nobody_has_seen_come_back_is_left_alone(lab):

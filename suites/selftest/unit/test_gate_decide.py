@@ -40,6 +40,7 @@ from ccsight.evidence.run import Run
 from ccsight.evidence.views import Cell
 from ccsight.gate import baseline
 from ccsight.gate.load import load
+from ccsight.gate.policy import Member
 from ccsight.probes.identity import substrate as made_of
 from ccsight.status import Status
 
@@ -353,6 +354,20 @@ def test_a_member_by_its_cores(folder, cores):
     assert gated(policy, folder).verdict is Verdict.ADVANCE
     other = text(('specs = ["emulated:neoverse-n1"]', 'cores = ["Neoverse-N1", "Cortex-A55"]'))
     assert only(gated(other, folder), Kind.UNOBSERVED).said.startswith("no evidence")
+
+
+@pytest.mark.parametrize(
+    ("spec", "machine", "is_it"),
+    [
+        ("altra", "altra,attended=on", True),
+        ("altra,force=on", "altra,force=on", True),
+        ("altra,force=on", "altra,attended=on", False),
+        ("altra", "altra2,attended=on", False),
+        ("emulated:neoverse-n1", "emulated:neoverse-n1,cpus=4", False),
+    ],
+)
+def test_how_a_real_machine_was_had_is_no_part_of_what_it_is(spec, machine, is_it):
+    assert Member("n1", (spec,), (), Substrate.METAL).has(machine, {}) is is_it
 
 
 def test_a_machine_that_nobody_saw_may_be_any(tmp_path, folder):

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ccsight.deadline import Deadline
 from ccsight.machines.lease import Holder, Seen, Taken
+from ccsight.machines.model import Report
 
 
 class Held(Protocol):
@@ -29,3 +30,9 @@ class Leases(Protocol):
 
     def taken(self, seen: Seen) -> Taken:
         """Return the error that says who has it."""
+
+
+def tell(name: str, held: Held | None, report: Report) -> None:
+    """Say who left a machine that is ours now, where somebody did."""
+    if held and held.before:
+        report(f"{name} was left by {held.before}")

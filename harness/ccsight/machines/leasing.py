@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ccsight.deadline import Deadline
+from ccsight.machines import lease_model
 from ccsight.machines.inventory import Entry
 from ccsight.machines.labgrid_place import LabgridPlace
 from ccsight.machines.lease import Place, mark
@@ -29,6 +30,5 @@ def lent(entry: Entry, purpose: str, deadline: Deadline, report: Report) -> Iter
         yield
         return
     with lender.leased(mark(), purpose, deadline) as held:
-        if held and held.before:
-            report(f"{entry.name} was left by {held.before}")
+        lease_model.tell(entry.name, held, report)
         yield

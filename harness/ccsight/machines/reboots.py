@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, HostLost, HostRefused, InfraError, MachineLost
 from ccsight.evidence.model import Reboot
-from ccsight.machines import admission, equipment, power, pstore, staging, waiting, way_back
+from ccsight.machines import admission, equipment, lease_model, power, pstore, staging, waiting, way_back
 from ccsight.machines.equipment import Equipment
 from ccsight.machines.lease import Lease, Place, mark
 from ccsight.machines.methods.model import Staged
@@ -107,8 +107,7 @@ class Trip:
                     f"{self._way.name}: who has it cannot be written down, so it is not rebooted",
                     next_step="see /var/lib/ccsight there, and whether it has flock(1)",
                 )
-            if lease.before:
-                self._report(f"{self._way.name} was left by {lease.before}")
+            lease_model.tell(self._way.name, lease, self._report)
             yield lease
 
     @contextmanager

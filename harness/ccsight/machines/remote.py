@@ -8,7 +8,16 @@ from pathlib import Path
 from ccsight.deadline import Deadline
 from ccsight.errors import BootError, CcsightError, UsageError
 from ccsight.kernels.running import RUNNING, Stands
-from ccsight.machines import console_boots, console_command, equipment, inventory, pstore, staging, standing
+from ccsight.machines import (
+    console_boots,
+    console_command,
+    equipment,
+    inventory,
+    lease_model,
+    pstore,
+    staging,
+    standing,
+)
 from ccsight.machines.console import last_words
 from ccsight.machines.inventory import Entry
 from ccsight.machines.lease import Place, mark
@@ -102,8 +111,7 @@ class RemoteMachine:
         with _connected(self._entry, deadline) as (host, found):
             place = Place(self._entry.name, host)
             with place.leased(mark(), f"observing {order.kernel.spec.text}", deadline) as lease:
-                if lease and lease.before:
-                    report(f"{self._entry.name} was left by {lease.before}")
+                lease_model.tell(self._entry.name, lease, report)
                 try:
                     yield Booted(host, found.boot_id, found.cpus)
                 finally:

@@ -304,6 +304,20 @@ def test_no_room_in_boot_is_found_before_anything_is_changed(lab):
 
 
 @pytest.mark.matrix
+def test_a_kernel_that_is_locked_down_is_left_alone(lab):
+    before = lab.rig.wait()
+    lab.rig.run("echo integrity >/sys/kernel/security/lockdown")  # until it is reset
+    for method in ("kexec", "grub", "efi"):
+        lab.enter(method)
+        with pytest.raises(InfraError, match="its kernel is locked down: integrity"), lab.booted():
+            pytest.fail("it was booted")
+    assert lab.rig.wait() == before
+    lab.prove_clean()
+    lab.rig.power("cycle")
+    lab.rig.wait(other_than=before)
+
+
+@pytest.mark.matrix
 def test_a_clock_that_jumps_changes_nothing(lab):
     lab.enter("kexec")
     before = lab.rig.wait()

@@ -1,6 +1,7 @@
 """Every error that a user may meet has a next step: by whoever raises it, or by its class."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,52 +14,57 @@ TREE = Path(ccsight.__file__).parent
 NEAREST = {"nearest", "meant"}
 
 
-def parsed():
-    """Yield every module of the tree, with its path."""
-    for path in sorted(TREE.rglob("*.py")):
-        yield path.relative_to(TREE), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def nodes():
+    """Return all of the tree's code, each piece with the path of its module."""
+    return [
+        (path.relative_to(TREE), node)
+        for path in sorted(TREE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef | ast.Raise | ast.Return)
+    ]
 
 
+@cache
 def classes():
     """Return every class of the tree by name: its bases, and whether it has advice of its own."""
     found = {}
-    for _, module in parsed():
-        for node in (each for each in ast.walk(module) if isinstance(each, ast.ClassDef)):
+    for _, node in nodes():
+        if isinstance(node, ast.ClassDef):
             bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
             own = [line.targets[0].id for line in node.body if isinstance(line, ast.Assign)]
             found[node.name] = (bases, "advice" in own and node.name != "CcsightError")
     return found
 
 
-CLASSES = classes()
-
-
+@cache
 def errors_that(*, advise):
-    """Yield the errors that have advice of their own or of a base, or those that have none."""
+    """Return the errors that have advice of their own or of a base, or those that have none.
+
+    A check's own are a case's reason.
+    """
 
     def bases(name):
         yield name
-        for base in CLASSES.get(name, ((), False))[0]:
+        for base in classes().get(name, ((), False))[0]:
             yield from bases(base)
 
-    for name in CLASSES:
-        ways = list(bases(name))
-        if "CcsightError" in ways and any(CLASSES[each][1] for each in ways if each in CLASSES) is advise:
-            yield name
-
-
-ADVISED = set(errors_that(advise=True))
-#: Errors that say nothing by themselves: whoever raises one has to. A check's own are a case's reason.
-PLAIN = set(errors_that(advise=False)) - {"NotObserved", "NotApplicable"}
+    every = {name: list(bases(name)) for name in classes()}
+    return {
+        name
+        for name, ways in every.items()
+        if "CcsightError" in ways
+        and any(classes()[each][1] for each in ways if each in classes()) is advise
+        and name not in ("NotObserved", "NotApplicable")
+    }
 
 
 def raised():
     """Yield each call that makes an error, with the place where it stands."""
-    for path, module in parsed():
-        for node in ast.walk(module):
-            made = node.exc if isinstance(node, ast.Raise) else getattr(node, "value", None)
-            if isinstance(node, ast.Raise | ast.Return) and isinstance(made, ast.Call):
-                yield f"{path}:{node.lineno}", made
+    for path, node in nodes():
+        made = node.exc if isinstance(node, ast.Raise) else getattr(node, "value", None)
+        if isinstance(made, ast.Call):
+            yield f"{path}:{node.lineno}", made
 
 
 def helps(call):
@@ -73,15 +79,15 @@ def test_whoever_raises_an_error_says_what_to_do():
     silent = [
         place
         for place, call in raised()
-        if isinstance(call.func, ast.Name) and call.func.id in PLAIN and not helps(call)
+        if isinstance(call.func, ast.Name) and call.func.id in errors_that(advise=False) and not helps(call)
     ]
     assert not silent
 
 
 def test_there_are_errors_of_both_kinds():
     called = [call.func.id for _, call in raised() if isinstance(call.func, ast.Name)]
-    assert sum(name in PLAIN for name in called) > 100
-    assert sum(name in ADVISED for name in called) > 30
+    assert sum(name in errors_that(advise=False) for name in called) > 100
+    assert sum(name in errors_that(advise=True) for name in called) > 30
 
 
 @pytest.mark.parametrize("kind", [errors.HostLost, errors.ProbeError, process.OutputTooLong])

@@ -58,6 +58,27 @@ fi
 [ -n "$(ls /sys/firmware/efi/efivars 2>/dev/null)" ] && say efi there
 [ -e /sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f ] && say loader "$(tr -d '\000' \
 	</sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f)"
+there extlinux /boot/extlinux/extlinux.conf
+grep -qsiE '^[[:space:]]*(fdt|devicetree-?)overlays?[[:space:]]' /boot/extlinux/extlinux.conf &&
+	say extlinux-overlays there
+device=$(readlink -f "/sys/dev/block/$(findmnt -nro MAJ:MIN -T /boot 2>/dev/null)")
+say boot-place "${device##*/} $(findmnt -nro FSTYPE,FSROOT -T /boot 2>/dev/null)"
+# U-Boot's environment: who cannot read it is told so on stderr, and may be shown a default one all the same.
+# What it lies in may be written, or not; fw_setenv(8) lifts an eMMC's protection by itself.
+fw=/etc/fw_env.config
+if command -v fw_printenv >/dev/null && command -v fw_setenv >/dev/null; then
+	say fw-setenv there
+	there fw-config $fw
+fi
+if [ -e $fw ] && command -v fw_printenv >/dev/null; then
+	say fw-error "$(fw_printenv 2>&1 >/dev/null)"
+	fw_printenv -n bootcmd 2>/dev/null | grep -q . && say fw-bootcmd there
+	say fw-closed "$(sed -n '/^\/dev\/mmcblk[0-9]*boot/d; s,^\(/[^[:space:]]*\)[[:space:]].*,\1,p' $fw |
+		while read -r place; do
+			[ -e "$place" ] || continue
+			[ "$(blockdev --getro "$place" 2>/dev/null)" != 1 ] && (exec 3<>"$place") 2>/dev/null || echo "$place"
+		done)"
+fi
 say kexec "$(cat /proc/sys/kernel/kexec_load_disabled 2>/dev/null)"
 say kexec-program "$(command -v kexec)"
 for tool in grub-reboot efibootmgr bootctl mkinitramfs; do

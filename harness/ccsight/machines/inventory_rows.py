@@ -10,7 +10,7 @@ from ccsight.machines import labgrid_command
 Words = tuple[str, ...]
 
 #: How a machine may be made to boot a kernel.
-METHODS = ("kexec", "grub", "systemd-boot", "efi", "command")
+METHODS = ("kexec", "grub", "systemd-boot", "efi", "extlinux", "command")
 #: Seconds that a machine may take to go down and come up, where its entry says nothing else; and what it may.
 PATIENCE = 300
 _PATIENCES = range(20, 3601)

@@ -1,6 +1,7 @@
 """A real machine for tests, as far as the harness can tell: an address, a key, a console and a power command.
 
-Debian on a disk, started by UEFI; it is QEMU all the same, and reads ``emulated`` wherever that is asked.
+Debian on a disk, started by UEFI, or by U-Boot; it is QEMU all the same, and reads ``emulated`` wherever that
+is asked.
 """
 
 import json
@@ -16,6 +17,7 @@ import rig_disk
 import rig_files
 import rig_power
 import rig_qemu
+import rig_uboot
 from rig_supply import Supply
 
 from ccsight import process
@@ -33,10 +35,12 @@ class Rig:
     address = LOOPBACK
     user = rig_files.USER
 
-    def __init__(self, folder: Path, *, cpus: int = 1, memory: int = 1536) -> None:
+    def __init__(self, folder: Path, *, cpus: int = 1, memory: int = 1536, u_boot: bool = False) -> None:
         self.folder = folder
+        self._u_boot = u_boot
         self._size = (cpus, memory)
         self.console = folder / "console.log"
+        self.variables = folder / "variables.fd"
         self.port = _free_port()
 
     def __enter__(self) -> "Rig":
@@ -46,13 +50,20 @@ class Rig:
         self.console.touch()
         self.private_key = self._disk.key
         self.host_key = self._disk.host_key
-        variables = rig_qemu.flash(self.folder / "variables.fd", self._disk.variables.read_bytes())
+        argv = [*rig_qemu.command(qemu(deadline, print), self._parts(), *self._size)]
+        argv += rig_qemu.network(self.port)
+        argv += rig_uboot.options(self.variables) if self._u_boot else []
+        self._supply = Supply(self.folder, argv, restarts=self._u_boot)
+        return self
+
+    def _parts(self) -> rig_qemu.Parts:
         above = rig_qemu.overlay(self.folder / "disk.qcow2", self._disk.image.stat().st_size)
         drive = rig_qemu.layered(above, self._disk.image)
-        parts = rig_qemu.Parts(self._disk.firmware, variables, drive, self.console)
-        argv = [*rig_qemu.command(qemu(deadline, print), parts, *self._size), *rig_qemu.network(self.port)]
-        self._supply = Supply(self.folder, argv)
-        return self
+        if self._u_boot:
+            rig_uboot.flash(self.variables, self._disk.u_boot.read_bytes())
+            return rig_qemu.Parts(self._disk.u_boot, self.variables, drive, self.console)
+        rig_qemu.flash(self.variables, self._disk.variables.read_bytes())
+        return rig_qemu.Parts(self._disk.firmware, self.variables, drive, self.console)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -56,6 +56,11 @@ class Disk:
         return self.folder / "firmware.fd"
 
     @property
+    def u_boot(self) -> Path:
+        """The flash with U-Boot."""
+        return self.folder / "u-boot.fd"
+
+    @property
     def variables(self) -> Path:
         """The flash with UEFI's variables, as the installation left them."""
         return self.folder / "variables.fd"
@@ -94,13 +99,17 @@ def _fill(folder: Path, deadline: Deadline, report: Report) -> None:
     argv = ["fakeroot", "sh", str(_HERE / "rig_unpack.sh"), str(work / "root"), str(made.image)]
     process.run([*argv, *map(str, fetched.system)], deadline)
     (work / "firmware").mkdir()
-    packages.unpack(fetched.firmware, work / "firmware", deadline)
-    rig_qemu.flash(made.firmware, (work / "firmware/usr/share/qemu-efi-aarch64/QEMU_EFI.fd").read_bytes())
+    for name, place, flash in (
+        (rig_packages.UEFI, "usr/share/qemu-efi-aarch64/QEMU_EFI.fd", made.firmware),
+        (rig_packages.U_BOOT, "usr/lib/u-boot/qemu_arm64/u-boot.bin", made.u_boot),
+    ):
+        packages.unpack(fetched.firmware(name), work / "firmware", deadline)
+        rig_qemu.flash(flash, (work / "firmware" / place).read_bytes())
     rig_qemu.flash(made.variables)
     report("set up")
     _set_up(made, work, deadline, report)
     shutil.rmtree(work)
-    for path in (made.image, made.firmware, made.variables):
+    for path in (made.image, made.firmware, made.u_boot, made.variables):
         path.chmod(0o444)
 
 

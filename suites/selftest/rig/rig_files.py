@@ -7,6 +7,9 @@ ROOT_DISK = "00000007-0000-4000-8000-000000000000"
 BOOT_DISK = "0000b007-0000-4000-8000-000000000000"
 #: mkfs.vfat's -i, as the kernel writes it.
 ESP = "0E59-00E5"
+#: The disk that U-Boot's environment is on as well, and the size of that: CONFIG_ENV_SIZE.
+U_BOOT_DISK = "u-boot-env"
+U_BOOT_SIZE = 0x40000
 USER = "ccsight"
 
 #: Place -> content.
@@ -27,6 +30,8 @@ _SETTINGS = {
         "GRUB_DEFAULT=saved\nGRUB_TIMEOUT=0\nGRUB_TERMINAL=console\nGRUB_DISTRIBUTOR=Debian\n"
         'GRUB_CMDLINE_LINUX_DEFAULT=""\nGRUB_CMDLINE_LINUX="console=ttyAMA0"\nGRUB_DISABLE_OS_PROBER=true\n'
     ),
+    # Where U-Boot's environment is, on a rig that has it; no other one has that disk.
+    "etc/fw_env.config": f"/dev/disk/by-id/virtio-{U_BOOT_DISK} 0x0 {U_BOOT_SIZE:#x}\n",
     "etc/default/kexec": "LOAD_KEXEC=false\nUSE_GRUB_CONFIG=false\n",
     # Half of what it takes here to make an initramfs would be to pack it well.
     "etc/initramfs-tools/conf.d/rig": "MODULES=dep\nCOMPRESS=lz4\nCOMPRESSLEVEL=1\n",

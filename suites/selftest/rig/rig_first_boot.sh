@@ -53,6 +53,18 @@ other=$(efibootmgr | sed -n 's/^Boot\([0-9A-F]*\)\** systemd-boot.*/\1/p')
 efibootmgr -q -o "$debian,$other"
 efibootmgr
 
+said extlinux
+mkdir /boot/extlinux
+cat >/boot/extlinux/extlinux.conf <<CONF
+default debian
+timeout 1
+
+label debian
+	linux /$(cd /boot && echo vmlinuz-*)
+	initrd /$(cd /boot && echo initrd.img-*)
+	append root=UUID=$(findmnt -no UUID /) ro $(. /etc/default/grub && echo "$GRUB_CMDLINE_LINUX")
+CONF
+
 rm /rig_first_boot.sh
 umount /boot/efi
 df -k / /boot | sed 's/^/rig: /'

@@ -19,12 +19,13 @@ _ESSENTIAL = (
 #: What a server has, and what the boot methods work with. busybox is for its initramfs.
 _SERVER = (
     "busybox", "dbus", "dosfstools", "e2fsprogs", "efibootmgr", "grub-efi-arm64", "initramfs-tools",
-    "iproute2", "kexec-tools", "kmod", "linux-image-arm64", "lz4", "openssh-server", "openssh-sftp-server",
-    "sudo", "systemd", "systemd-boot-efi", "systemd-boot-tools", "systemd-sysv", "udev",
+    "iproute2", "kexec-tools", "kmod", "libubootenv-tool", "linux-image-arm64", "lz4", "openssh-server",
+    "openssh-sftp-server", "sudo", "systemd", "systemd-boot-efi", "systemd-boot-tools", "systemd-sysv",
+    "udev",
 )  # fmt: skip
-#: Not for the disk: the UEFI firmware, which QEMU reads.
-FIRMWARE = "qemu-efi-aarch64"
-NAMES = (*_ESSENTIAL, *_SERVER, FIRMWARE)
+#: Not for the disk: firmware, which QEMU reads.
+UEFI, U_BOOT = "qemu-efi-aarch64", "u-boot-qemu"
+NAMES = (*_ESSENTIAL, *_SERVER, UEFI, U_BOOT)
 _SUITE = "stable"
 
 
@@ -35,16 +36,15 @@ class Fetched:
     remotes: Sequence[Remote]
     files: Sequence[Path]
 
-    @property
-    def firmware(self) -> Path:
-        """The package with the firmware."""
-        return next(file for remote, file in self._pairs() if remote.package == FIRMWARE)
+    def firmware(self, name: str) -> Path:
+        """Return the package with a firmware."""
+        return next(file for remote, file in self._pairs() if remote.package == name)
 
     @property
     def system(self) -> list[Path]:
         """The packages for the disk; base-files first: it has the links that others unpack through."""
         pairs = sorted(self._pairs(), key=lambda pair: (pair[0].package != "base-files", pair[0].package))
-        return [file for remote, file in pairs if remote.package != FIRMWARE]
+        return [file for remote, file in pairs if remote.package not in (UEFI, U_BOOT)]
 
     def _pairs(self) -> list[tuple[Remote, Path]]:
         return list(zip(self.remotes, self.files, strict=True))

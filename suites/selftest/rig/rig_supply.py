@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import select
 import socket
 import threading
 from collections.abc import Sequence
@@ -12,13 +13,19 @@ import rig_power
 from ccsight import process
 
 _PATIENCE = 30
+#: Seconds between two looks at a machine that is started anew where it was reset.
+_LOOK = 1.0
 
 
 class Supply:
-    """A machine's power, first off; ``argv`` is what it is when on. Listens to the folder's switch."""
+    """A machine's power, first off; ``argv`` is what it is when on. Listens to the folder's switch.
 
-    def __init__(self, folder: Path, argv: Sequence[str]) -> None:
+    One that ``restarts`` is on again by itself when its QEMU has ended, until it is turned off.
+    """
+
+    def __init__(self, folder: Path, argv: Sequence[str], *, restarts: bool = False) -> None:
         self._argv = argv
+        self._restarts = restarts
         self._said = folder / "qemu.log"
         self._child: process.Child | None = None
         self._monitor: socket.socket | None = None
@@ -46,6 +53,7 @@ class Supply:
         """Do what the switch says until it is closed. QEMU lives in this thread: it dies with it."""
         words = {"on": self._on, "off": self._off, "cycle": self._cycle, "status": self._status}
         while True:
+            self._watch()
             try:
                 caller, _ = self._switch.accept()
             except OSError:
@@ -58,6 +66,12 @@ class Supply:
                     answer = f"{word}: {error!r}"
                 caller.sendall(answer.encode())
         self._off()
+
+    def _watch(self) -> None:
+        """Wait until somebody turns the switch; until then, have a machine that restarts on again."""
+        while self._restarts and not select.select([self._switch], (), (), _LOOK)[0]:
+            if self._child:
+                self._on()
 
     def _status(self) -> str:
         return "on" if self._child and self._child.poll() is None else "off"

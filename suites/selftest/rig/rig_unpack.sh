@@ -50,10 +50,11 @@ mv "$root/boot" "$root.boot"
 mkdir "$root/boot"
 
 truncate -s 4G "$disk"
+# U-Boot looks for its extlinux.conf on the ESP and on what is marked to be bootable.
 sfdisk --quiet "$disk" <<-TABLE
 	label: gpt
 	start=1MiB, size=256MiB, type=uefi, name=esp
-	start=257MiB, size=512MiB, type=linux, name=boot
+	start=257MiB, size=512MiB, type=linux, name=boot, attrs=LegacyBIOSBootable
 	start=769MiB, type=linux, name=root
 TABLE
 # Features that GRUB does not know would be no test of anything.

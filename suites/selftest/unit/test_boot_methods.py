@@ -74,6 +74,18 @@ def test_a_machine_that_runs_signed_kernels_only_is_refused(name, changes, why):
         ("systemd-boot", {"efi": None}, "no EFI variables"),
         ("systemd-boot", {"loader": None}, "not started by systemd-boot but by something else"),
         ("systemd-boot", {"bootctl": None}, "no bootctl"),
+        ("extlinux", {"extlinux": None}, "no /boot/extlinux/extlinux.conf"),
+        ("extlinux", {"extlinux_overlays": "there"}, "overlays"),
+        ("extlinux", {"fw_setenv": None}, "apt-get install libubootenv-tool"),
+        ("extlinux", {"fw_config": None}, "no /etc/fw_env.config"),
+        ("extlinux", {"fw_error": "Bad CRC, using default environment"}, "cannot be read .Bad CRC"),
+        ("extlinux", {"fw_bootcmd": None}, "no bootcmd"),
+        ("extlinux", {"fw_closed": "/dev/mtd0"}, "cannot be written: /dev/mtd0"),
+        ("extlinux", {"boot_place": None}, "something unknown"),
+        ("extlinux", {"boot_place": "dm-0 ext4 /"}, "lies on dm-0"),
+        ("extlinux", {"boot_place": "mmcblk0 ext4 /"}, "lies on mmcblk0,"),
+        ("extlinux", {"boot_place": "nvme0n1p2 btrfs /@"}, "of the kind btrfs"),
+        ("extlinux", {"boot_place": "sda2 ext4 /other"}, "lies below /other there"),
     ],
 )
 def test_a_machine_that_could_be_lost_is_refused(name, changes, why):

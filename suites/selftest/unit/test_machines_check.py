@@ -28,7 +28,8 @@ SAID = {
     "grub-reboot": "there", "efi": "there", "efibootmgr": "there", "esp": "/boot/efi", "bootctl": "there",
     "loader": "systemd-boot 252", "kexec": "0", "kexec-program": "/usr/sbin/kexec",
     "command-line": "root=/dev/sda1 quiet", "admitted": ADMITTED,
-    "watchdog": "SBSA", "watchdog-file": "there",
+    "watchdog": "SBSA", "watchdog-file": "there", "extlinux": "there", "boot-place": "mmcblk0p1 ext4 /",
+    "fw-setenv": "there", "fw-config": "there", "fw-error": "", "fw-bootcmd": "there", "fw-closed": "",
 }  # fmt: skip
 
 
@@ -90,6 +91,7 @@ def test_what_is_needed_and_lacks(changes, name, word, why):
         ),
         ({"grub": None}, "boot by grub", "no", "it has no /boot/grub/grub.cfg"),
         ({"loader": "GRUB 2.12"}, "boot by systemd-boot", "no", "it was not started by systemd-boot"),
+        ({"extlinux": None}, "boot by extlinux", "no", "it has no /boot/extlinux/extlinux.conf"),
         ({"kexec": ""}, "boot by kexec", "no", "its kernel was built without CONFIG_KEXEC"),
         ({"kexec": "1"}, "boot by kexec", "no", "kernel.kexec_load_disabled is set"),
         ({"kexec_program": ""}, "boot by kexec", "no", "it has no kexec(8)"),

@@ -77,7 +77,8 @@ class Trip:
             found = equipment.look(root.host, root.name, deadline)
             prove_may_go(self._way, found)
             with self._leased(root, errand.purpose, deadline) as lease:
-                self._clean(root)  # what a boot left whose controller was killed
+                if kept := self._clean(root):  # what a boot left whose controller was killed
+                    raise kept
                 try:
                     self._start(root, errand, found, lease, deadline)
                 except BaseException:
@@ -200,13 +201,16 @@ class Trip:
     def _is_ours(self, said: Said) -> bool:
         return staging.token(self.mark) in said.command_line.split()
 
-    def _clean(self, root: Root) -> None:
-        """Take away all that is ours, as far as it goes: each part by itself."""
+    def _clean(self, root: Root) -> CcsightError | None:
+        """Take away all that is ours, each part by itself; return why one of them could not be, if so."""
+        kept = None
         for part in (self._method.clean, staging.clean):
             try:
                 part(root, Deadline(_CLEANING))
             except CcsightError as error:
                 self._report(f"{error.fact}: {error.evidence}")
+                kept = kept or error
+        return kept
 
 
 def _is_after(own: Equipment, said: Said) -> bool:

@@ -77,6 +77,15 @@ def test_what_fails_before_it_goes_leaves_nothing(monkeypatch, fails):
     assert (metal.boot, gone(metal), metal.away) == (1, True, 0)
 
 
+def test_where_what_was_left_cannot_be_taken_away_nothing_is_added_to_it(monkeypatch):
+    metal = Metal(fails="clean")
+    there, said = trip(metal, monkeypatch)
+    with pytest.raises(InfraError, match="clean failed"), there:
+        pytest.fail("it was booted")
+    assert "lay out" not in metal.log
+    assert "clean failed: as it was told to" in said
+
+
 @pytest.mark.parametrize(
     ("metal", "why"),
     [

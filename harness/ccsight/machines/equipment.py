@@ -51,6 +51,7 @@ _FORMS = {
     "fw-config": _THERE,
     "fw-error": _ANY,
     "fw-bootcmd": _THERE,
+    "fw-counts": _THERE,
     "fw-closed": _ANY,
     "kexec": r"\d{0,3}",
     "kexec-program": _ANY,

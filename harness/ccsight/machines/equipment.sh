@@ -70,9 +70,11 @@ if command -v fw_printenv >/dev/null && command -v fw_setenv >/dev/null; then
 	say fw-setenv there
 	there fw-config $fw
 fi
-if [ -e $fw ] && command -v fw_printenv >/dev/null; then
-	say fw-error "$(fw_printenv 2>&1 >/dev/null)"
-	fw_printenv -n bootcmd 2>/dev/null | grep -q . && say fw-bootcmd there
+if [ -e /boot/extlinux/extlinux.conf ] && [ -e $fw ] && command -v fw_printenv >/dev/null; then
+	read_env() { timeout 10 fw_printenv "$@"; }
+	say fw-error "$(read_env 2>&1 >/dev/null || echo "status $?")"
+	read_env -n bootcmd 2>/dev/null | grep -q . && say fw-bootcmd there
+	read_env 2>/dev/null | grep -qE '^(bootlimit=0*[1-9]|upgrade_available=[^0])' && say fw-counts there
 	say fw-closed "$(sed -n '/^\/dev\/mmcblk[0-9]*boot/d; s,^\(/[^[:space:]]*\)[[:space:]].*,\1,p' $fw |
 		while read -r place; do
 			[ -e "$place" ] || continue

@@ -15,11 +15,10 @@ import rig_qemu
 #: Its variables, as they are in its binary: there is no other place that says them all.
 _DEFAULTS = re.compile(rb"(?:[a-z_0-9]+=[\x20-\x7e]*\0){8,}")
 #: What an administrator has set: what it boots is its extlinux.conf, at once, and not what is there for UEFI.
-#: At its first start it saves that, with what it finds out by itself, so that a later saveenv adds nothing.
 _SET = {
     b"bootmeths": b"extlinux",
     b"bootdelay": b"0",
-    b"bootcmd": b"setenv bootcmd bootflow scan -lb; saveenv; run bootcmd",
+    b"bootcmd": b"bootflow scan -lb",
 }
 
 

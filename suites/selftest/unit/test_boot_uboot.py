@@ -1,7 +1,10 @@
 """U-Boot's environment: what is written to it, what its shell makes of that, and that nothing is left."""
 
+import os
 import shlex
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,7 +55,11 @@ for each in *; do eval "$each=\\$(cat \\$each)"; done
 fdt_addr_r=f kernel_addr_r=k ramdisk_addr_r=r
 run() { eval "$(eval echo "\\"\\$$1\\"")"; }
 setenv() { name=$1; shift; eval "$name=\\$*"; }
-saveenv() { [ ! -e ../keeps-nothing ] && { [ "$ccsight_once" ] || rm -f ccsight_once; }; }
+saveenv() {
+	[ ! -e ../keeps-nothing ] || return 1
+	[ "$ccsight_once" ] || rm -f ccsight_once
+	[ ! -e ../sets ] || { echo 0x7b00 >fdt_addr; echo usb >stdout; rm -f preboot; }
+}
 test() {
 	case $1 in
 	-e) grep -qxF "$2 $3 $4" FILES ;;
@@ -145,6 +152,8 @@ def board(tmp_path, monkeypatch):
         "/boot/extlinux": tmp_path / "boot/extlinux",
         "/sys/dev/block": tmp_path,
         "/etc/fw_env.config": tmp_path / "config",
+        "/run/ccsight-u-boot": tmp_path / "lock",
+        "/var/lib/ccsight/u-boot": tmp_path / "kept/u-boot",
     }
     for module in (extlinux, equipment):
         name = f"{module.__name__}.sh"
@@ -186,6 +195,79 @@ def test_a_bootcmd_that_somebody_has_set_since_stays(board):
     board.set(bootcmd="run theirs")
     board.clean()
     assert board.said() == {"bootcmd": "run theirs", "fdtcontroladdr": "own"}
+
+
+def test_what_u_boot_saved_of_its_own_is_taken_back(board):
+    """It saves all that it has set at its start: an address that was right in that boot only, say."""
+    board.set(stdout="serial", preboot="usb start")
+    before = board.said()
+    board.start()
+    (board.folder / "sets").touch()
+    assert board.boots()[0].startswith("ours")
+    assert {*board.said()} >= {"fdt_addr"}
+    assert board.said()["stdout"] == "usb\n"
+    board.clean()
+    assert board.said() == before
+    assert not [*(board.folder / "kept").iterdir()]
+
+
+def test_what_others_may_have_set_since_stays(board):
+    board.start()
+    record = board.folder / "kept/u-boot"
+    os.utime(record, (0, record.stat().st_mtime - 3 * 3600))
+    board.set(theirs="kept")
+    board.clean()
+    assert board.said() == {"bootcmd": OWN, "fdtcontroladdr": "own", "theirs": "kept"}
+
+
+@pytest.mark.parametrize("program", ["echo no flash >&2; exit 1", "echo Bad CRC >&2; echo bootcmd=x"])
+def test_an_environment_that_cannot_be_read_is_left_alone(board, program):
+    """Least of all is it one without anything of ours."""
+    board.start()
+    left, reads = board.said(), (board.folder / "bin/fw_printenv").read_text()
+    (board.folder / "bin/fw_printenv").write_text(f"#!/bin/sh\n{program}\n")
+    for tried in (board.clean, board.start):
+        with pytest.raises(RootFailed) as failed:
+            tried()
+        assert failed.value.evidence.startswith("U-Boot's environment cannot be read: ")
+    assert board.said() == left
+    (board.folder / "bin/fw_printenv").write_text(reads)
+    board.clean()
+    assert board.said() == {"bootcmd": OWN, "fdtcontroladdr": "own"}
+
+
+def test_cleaning_waits_for_whoever_is_arming(board):
+    """A wait that was broken off leaves the script that was begun: what it says last must not come last."""
+    before = board.said()
+    slow = (board.folder / "bin/fw_setenv").read_text().replace("\n", "\nsleep 0.1\n", 1)
+    (board.folder / "bin/fw_setenv").write_text(slow)
+    with ThreadPoolExecutor(1) as pool:
+        armed = pool.submit(board.start)
+        while not (board.env / "ccsight_bootcmd").exists() and not armed.done():
+            time.sleep(0.01)
+        board.clean()
+        armed.result()
+    assert board.said() == before
+
+
+def test_what_another_version_armed_is_cleaned_as_well(board):
+    before = board.said()
+    board.start()
+    hook = board.said()["bootcmd"]
+    board.set(bootcmd=hook.replace("run ccsight_boot;", "echo older; run ccsight_boot;"))
+    board.clean()
+    assert board.said() == before
+
+
+def test_a_bootcmd_that_was_altered_keeps_what_it_runs(board):
+    """Without the variables that it names the machine would boot nothing."""
+    board.start()
+    board.set(bootcmd=f"echo mine; {board.said()['bootcmd']}")
+    left = board.said()
+    with pytest.raises(RootFailed) as failed:
+        board.clean()
+    assert "has been altered" in failed.value.evidence
+    assert board.said() == left
 
 
 @pytest.mark.parametrize(
@@ -329,8 +411,11 @@ def test_without_a_default_its_own_label_is_the_first_one(board):
         (
             'echo "bootcmd=x"; [ $# = 0 ] || echo x',
             "",
-            {"fw-bootcmd": "there", "fw-error": "", "fw-closed": ""},
+            {"fw-bootcmd": "there", "fw-error": "", "fw-closed": "", "fw-counts": ""},
         ),
+        ("echo bootlimit=3", "", {"fw-counts": "there"}),
+        ("echo bootlimit=0", "", {"fw-counts": ""}),
+        ("echo upgrade_available=1", "", {"fw-counts": "there"}),
         ('echo "Bad CRC" >&2; echo x', "", {"fw-error": "Bad CRC"}),
         ("", "", {"fw-bootcmd": ""}),
         ("echo x", "# a\n/usr 0 0x1000\n/dev/mmcblk9boot0 0 1\n", {"fw-closed": "/usr"}),

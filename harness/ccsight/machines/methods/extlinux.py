@@ -63,6 +63,8 @@ def _no_environment(found: Equipment) -> str:
         return f"U-Boot's environment cannot be read ({said}): saveenv, at its prompt, makes one"
     if not found.one("fw-bootcmd"):
         return "U-Boot's environment has no bootcmd"
+    if found.one("fw-counts"):
+        return "U-Boot counts boots there (bootlimit): ours could have it choose another system"
     if place := found.one("fw-closed"):
         return f"U-Boot's environment cannot be written: {place}"
     return ""

@@ -1,5 +1,11 @@
 # Has U-Boot boot a kernel once, by its environment, which it shares with fw_setenv(8); and takes that back.
 # arm FOLDER MARK COMMAND-LINE | clean
+# One at a time: who was told to arm it goes on though nobody waits for it any more.
+exec 9>>/run/ccsight-u-boot
+flock -w 60 9
+
+# What the environment was before: U-Boot saves all that it has set at its start along with what it was told to.
+kept=/var/lib/ccsight/u-boot
 
 # What U-Boot runs at each start while ours is there: it boots ours only once it has forgotten to, for good.
 # It never copies the machine's own bootcmd: its shell loses quotes and backslashes on the way.
@@ -79,6 +85,15 @@ prove() {
 	}
 }
 
+# Read the whole environment. Who cannot read it may be shown a default one, and be told so on stderr only.
+read_all() {
+	wrong=$(fw_printenv 2>&1 >/dev/null) && [ -z "$wrong" ] || {
+		echo "U-Boot's environment cannot be read: $wrong" >&2
+		return 1
+	}
+	said=$(fw_printenv)
+}
+
 arm() {
 	disk=$(readlink -f "/sys/dev/block/$(findmnt -nro MAJ:MIN -T "$1")")
 	top=$(findmnt -nro TARGET -T "$1")
@@ -87,6 +102,7 @@ arm() {
 	sync
 	search=$(search "${disk##*/}")
 	tree=$(tree $(label))
+	read_all
 	own=$(fw_printenv -n bootcmd)
 	case $own in
 	'' | *ccsight_*)
@@ -94,6 +110,8 @@ arm() {
 		return 1
 		;;
 	esac
+	mkdir -p "${kept%/*}"
+	printf '%s\n' "$said" >"$kept"
 	set_one ccsight_bootcmd "$own"
 	set_one ccsight_args "$3"
 	set_all "ccsight_place=$place
@@ -110,17 +128,56 @@ bootcmd=$hook"
 
 clean() {
 	[ -e /etc/fw_env.config ] && command -v fw_setenv >/dev/null || return 0
-	left=$(fw_printenv 2>/dev/null | sed -n 's/^\(ccsight_[a-z]*\)=.*/\1=/p')
+	read_all
+	left=$(ours)
 	[ "$left" ] || return 0
-	if [ "$(fw_printenv -n bootcmd)" = "$hook" ]; then
-		own=$(fw_printenv -n ccsight_bootcmd)
-		[ "$own" ] || {
+	case $(printf '%s\n' "$said" | sed -n 's/^bootcmd=//p') in
+	"${hook%%;*}"*"${hook##*; }") # ours, or that of another version of ours
+		own=$(fw_printenv -n ccsight_bootcmd) && [ "$own" ] || {
 			echo "U-Boot's environment has lost the machine's own bootcmd" >&2
 			return 1
 		}
 		set_one bootcmd "$own"
-	fi
+		;;
+	*ccsight_*)
+		echo "bootcmd in U-Boot's environment has been altered, and still needs what is ours there" >&2
+		return 1
+		;;
+	'')
+		echo "U-Boot's environment has no bootcmd any more, and keeps what is ours" >&2
+		return 1
+		;;
+	esac
 	printf '%s\n' "$left" | fw_setenv -s -
+	read_all
+	[ -z "$(ours)" ] || {
+		echo "U-Boot's environment keeps what is ours" >&2
+		return 1
+	}
+	restore
+}
+
+# Print the lines that have fw_setenv(8) forget what is ours.
+ours() {
+	printf '%s\n' "$said" | sed -n 's/^\(ccsight_[a-z]*\)=.*/\1=/p'
+}
+
+# Take back what U-Boot saved of its own. What is older than two hours may have been altered by others since.
+restore() {
+	if [ -n "$(find "$kept" -mmin -120 2>/dev/null)" ]; then
+		printf '%s\n' "$said" >"$kept.now"
+		names <"$kept" >"$kept.names"
+		new=$(names <"$kept.now" | grep -vxFf "$kept.names" | sed 's/$/=/')
+		[ -z "$new" ] || set_all "$new"
+		grep -vxFf "$kept.now" "$kept" | grep -v '^bootcmd=' | while IFS= read -r line; do
+			set_one "${line%%=*}" "${line#*=}"
+		done
+	fi
+	rm -f "$kept" "$kept".*
+}
+
+names() {
+	sed -n 's/^\([^= ]*\)=.*/\1/p'
 }
 
 case $1 in

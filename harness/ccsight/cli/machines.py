@@ -35,6 +35,7 @@ def machines(context: click.Context, silicon: Path | None, inventory: Path | Non
 
     Options follow after commas:
     emulated:max,mte=on  emulated:neoverse-n1,cpus=4  silicon:graviton2,cpus=4,base=cortex-a76
+    altra,attended=on (boot it though it was not admitted)  altra,force=on (though it is in use)
 
     \b
     Examples:

@@ -147,5 +147,5 @@ def _watchdog(found: Equipment) -> Ability:
 
 def _named(name: str, argv: tuple[str, ...], without: str) -> Ability:
     if argv:
-        return Ability(name, Word.YES, " ".join(argv))
+        return Ability(name, Word.YES, f"by {argv[0]}")  # there may be a password among its words
     return Ability(name, Word.NO, without, f'{name} = ["PROGRAM", …] in its entry')

@@ -76,6 +76,8 @@ class Trip:
             self._report("look")
             found = equipment.look(root.host, root.name, deadline)
             prove_may_go(self._way, found)
+            if found.in_use:
+                self._report(f"{self._way.name} is rebooted by force; this hits {'; '.join(found.in_use)}")
             with self._leased(root, errand.purpose, deadline) as lease:
                 if kept := self._clean(root):  # what a boot left whose controller was killed
                     raise kept

@@ -12,7 +12,7 @@ _LAST_LINES = 6
 class RootFailed(InfraError):
     """A command that root ran on a machine ended badly."""
 
-    advice = "nothing boots by it; what was laid out there is taken away again"
+    advice = "nothing boots by it; mend there what it says, and try again"
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ def list_page(specs: Sequence[str], machines: Sequence[SiliconMachine]) -> Page:
         [spans((spec, Tone.STRONG)) for spec in specs if spec not in silicon and (":" in spec) is whole]
         for whole in (True, False)
     )
-    standing = (line("Machines that are not booted, by name:"), Flow((spans(" "), *named), hang=5), Line())
+    title = line("This machine (local), and those of your inventory:")
+    standing = (title, Flow((spans(" "), *named), hang=5), Line())
     rows = [row for spec, machine in silicon.items() for row in _list_rows(spec, machine)]
     return (
         *(standing if named else ()),

@@ -133,7 +133,7 @@ def test_a_script_of_roots_ends_with_the_first_command_that_fails():
     with pytest.raises(RootFailed, match="m: counting failed") as failed:
         HERE.run("counting", "echo one >&2; false; echo two", deadline=Deadline(20))
     assert failed.value.evidence == "one"
-    assert "taken away again" in failed.value.next_step
+    assert "nothing boots by it" in failed.value.next_step
 
 
 @pytest.fixture

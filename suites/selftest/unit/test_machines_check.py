@@ -46,11 +46,12 @@ def judged(row="sudo = true", **changes):
 
 def test_a_machine_that_has_it_all():
     found = judged(
-        "sudo = true\npower = ['pdu', '4']\nconsole = ['conserver', 'm']\nboot = 'grub'\nboot-command = ['x']"
+        "sudo = true\npower = ['pdu', '--password=secret']\nconsole = ['conserver', 'm']\n"
+        "boot = 'grub'\nboot-command = ['x']"
     )
     assert {each.word for each in found.values()} == {Word.YES}
     assert not [each.next_step for each in found.values() if each.next_step]
-    assert found["power"].why == "pdu 4"
+    assert found["power"].why == "by pdu"
     assert Checked("m", tuple(found.values())).usable
 
 

@@ -122,9 +122,10 @@ def test_a_run_asks_whether_it_may_be_booted_before_it_begins(monkeypatch):
 
 def test_one_in_use_is_booted_by_force(monkeypatch):
     metal = Metal(users="eve")
-    there, _ = trip(metal, monkeypatch, force=True)
+    there, told = trip(metal, monkeypatch, force=True)
     with there:
         assert metal.release == OURS
+    assert "metal is rebooted by force; this hits logged in: eve" in told
 
 
 def test_a_kernel_that_fell_back_is_the_kernels_failure(monkeypatch):

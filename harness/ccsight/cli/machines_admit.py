@@ -18,15 +18,15 @@ def admit(name: str, force: bool, inventory: Path | None) -> int:
     """Prove that a machine always comes back to its own kernel.
 
     Before that it is not booted into others, unless somebody looks on (--on NAME,attended=on). It is rebooted
-    several times, each time into its own kernel once more, which is made to panic, to be left alone, and,
-    where the machine has a watchdog or its entry a power command, to hang. What brought it back is its
-    recovery class, which is written down there, in /var/lib/ccsight/admitted, and shown by check. Its default
-    is never changed, and nothing else is left there.
+    three to five times, each time into its own kernel once more: to come up, to panic, to be left alone, and,
+    where the machine has a watchdog or its entry a power command, to hang. Each takes a boot there and one
+    back. What brought it back is its recovery class, which is written down there, in
+    /var/lib/ccsight/admitted, and shown by check. Its default is never changed, and nothing else is left.
 
     \b
     Exit status:
       0  it is admitted
-      3  it came back not by itself, or not at all; or it was left alone
+      3  it did not come up, or came back not by itself, or not at all; or it was left alone
 
     \b
     Examples:

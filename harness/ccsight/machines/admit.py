@@ -16,7 +16,7 @@ from ccsight.machines.equipment import Equipment
 from ccsight.machines.lease import me
 from ccsight.machines.leasing import lent
 from ccsight.machines.model import Report
-from ccsight.machines.reboots import Errand, Return, Trip, prove_may_go
+from ccsight.machines.reboots import Errand, Return, Trip, booted, prove_may_go
 from ccsight.machines.way import Way
 
 #: Seconds after which nobody having connected ends a trial.
@@ -63,13 +63,18 @@ TRIALS = (
 def admit(way: Way, deadline: Deadline, report: Report) -> Admission:
     """Carry out each trial, and write down on the machine what brought it back; ``report`` hears of each.
 
-    Raises what says why it was left alone, MachineLost where it did not come back, and InfraError where it
-    came back but not by itself.
+    Before them a boot without any harm has to come up: a machine whose boot loader goes past ours without a
+    word would come back from all of them.
+
+    Raises what says why it was left alone, BootError where that one did not come up, MachineLost where the
+    machine did not come back, and InfraError where it came back but not by itself.
     """
     with lent(way.entry, "admitting it", deadline, report):
         with way.reached(deadline) as root:
             found = equipment.look(root.host, root.name, deadline)
             prove_may_go(way, found)
+        with booted(*_trip(way, "its own kernel, booted once", (), report), deadline):
+            pass
         wanted = [trial for trial in TRIALS if trial.wanted(way, found)]
         proved = tuple(trial.recovery for trial in wanted if _proved(way, trial, deadline, report))
         at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -95,10 +100,16 @@ def _proved(way: Way, trial: Trial, deadline: Deadline, report: Report) -> bool:
 
 
 def _returned(way: Way, trial: Trial, deadline: Deadline, report: Report) -> Return:
-    trip = Trip(way, lambda stage: report(f"{way.name}: {trial.title}: {stage}"))
-    own = trip.leave(Errand(f"admitting it: {trial.title}", staging.own, trial.more), deadline)
+    trip, errand = _trip(way, trial.title, trial.more, report)
+    own = trip.leave(errand, deadline)
     if trial.later:
         with suppress(BootError), trip.there(own, deadline) as up:
             with suppress(InfraError):
                 up.host.run(["sh", "-c", "echo c >/proc/sysrq-trigger"], Deadline(_SILENCE))
     return trip.back(own)
+
+
+def _trip(way: Way, title: str, more: tuple[str, ...], report: Report) -> tuple[Trip, Errand]:
+    """Return what boots its own kernel once, told ``more``."""
+    trip = Trip(way, lambda stage: report(f"{way.name}: {title}: {stage}"))
+    return trip, Errand(f"admitting it: {title}", staging.own, more)

@@ -19,10 +19,12 @@ OWN, OURS = "6.1-own", "6.12-ours"
 class Metal:
     """``comes_up`` says what becomes of a boot of ours: "up", "own" (it fell back), "never" (but for power).
 
+    ``first`` says so of the first one, where that is another.
     ``leaves`` says what becomes of it afterwards: "own", "never" or "other", another kernel than it had.
     """
 
     comes_up: str = "up"
+    first: str = ""
     leaves: str = "own"
     power: bool = False
     power_helps: bool = True
@@ -53,9 +55,10 @@ class Metal:
     def start(self, root, staged, deadline):
         self.armed, self.told = True, staged.command_line
         self._may("start")
-        if self.comes_up == "up":
+        fate = (self.first if self.log.count("start") == 1 else "") or self.comes_up
+        if fate == "up":
             self._boots(OURS, self.told)
-        elif self.comes_up == "own":
+        elif fate == "own":
             self._boots(OWN, ())
         else:
             self.answers = False

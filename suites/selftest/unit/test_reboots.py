@@ -209,21 +209,28 @@ class TestAdmission:
 
     def test_one_that_comes_back_by_itself_is_admitted(self, monkeypatch):
         written = []
-        admitted = self.tried(Metal(comes_up="own"), monkeypatch, written)
+        admitted = self.tried(Metal(first="up", comes_up="own"), monkeypatch, written)
         assert admitted.recovery == ("panic", "timer", "watchdog")
         assert (admitted.method, admitted.release) == ("kexec", OWN)
         assert written == [admitted]
 
+    def test_one_that_never_runs_ours_is_not(self, monkeypatch):
+        """It would come back from every trial: none of the harm is ever done."""
+        written = []
+        with pytest.raises(BootError, match="metal did not come up with that kernel"):
+            self.tried(Metal(comes_up="own"), monkeypatch, written)
+        assert written == []
+
     def test_one_that_only_power_brings_back_is_not(self, monkeypatch):
         written = []
         with pytest.raises(InfraError, match="did not come back by itself from a kernel that panics"):
-            self.tried(Metal(comes_up="never", power=True), monkeypatch, written)
+            self.tried(Metal(first="up", comes_up="never", power=True), monkeypatch, written)
         assert written == []
 
     def test_one_that_is_lost_is_not(self, monkeypatch):
         written = []
         with pytest.raises(MachineLost):
-            self.tried(Metal(comes_up="never"), monkeypatch, written)
+            self.tried(Metal(first="up", comes_up="never"), monkeypatch, written)
         assert written == []
 
     def test_one_in_use_is_left_alone(self, monkeypatch):
@@ -233,13 +240,13 @@ class TestAdmission:
         assert metal.log == []
 
     def test_the_verb_says_each_trial_and_what_came_of_them(self, monkeypatch, tmp_path, capfd):
-        metal, written = Metal(comes_up="own"), []
+        metal, written = Metal(first="up", comes_up="own"), []
         self.way(metal, monkeypatch, written)
         (tmp_path / "machines.toml").write_text("[metal]\naddress = 'x'\nboot = 'kexec'\npatience = 20\n")
         monkeypatch.setenv(inventory.VARIABLE, str(tmp_path / "machines.toml"))
         assert run(["machines", "admit", "metal"]) == 0
         said = capfd.readouterr().err.splitlines()
-        assert said[0] == "metal: a kernel that panics: look"
+        assert said[0] == "metal: its own kernel, booted once: look"
         assert f"metal: a kernel that panics: it is back on {OWN} by itself" in said
         assert said[-1] == (
             "metal is admitted to be booted by kexec; its recovery class: panic, timer, watchdog"
@@ -247,7 +254,7 @@ class TestAdmission:
         assert written
 
     def test_the_verb_leaves_one_in_use_alone_but_for_force(self, monkeypatch, tmp_path, capfd):
-        metal = Metal(comes_up="own", users="eve")
+        metal = Metal(first="up", comes_up="own", users="eve")
         self.way(metal, monkeypatch, [])
         (tmp_path / "machines.toml").write_text("[metal]\naddress = 'x'\nboot = 'kexec'\npatience = 20\n")
         monkeypatch.setenv(inventory.VARIABLE, str(tmp_path / "machines.toml"))

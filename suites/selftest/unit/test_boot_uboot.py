@@ -211,6 +211,13 @@ def test_what_u_boot_saved_of_its_own_is_taken_back(board):
     assert not [*(board.folder / "kept").iterdir()]
 
 
+def test_a_record_that_a_power_cut_emptied_takes_nothing_away(board):
+    board.start()
+    (board.folder / "kept/u-boot").write_text("")
+    board.clean()
+    assert board.said() == {"bootcmd": OWN, "fdtcontroladdr": "own"}
+
+
 def test_what_others_may_have_set_since_stays(board):
     board.start()
     record = board.folder / "kept/u-boot"

@@ -111,7 +111,10 @@ arm() {
 		;;
 	esac
 	mkdir -p "${kept%/*}"
-	printf '%s\n' "$said" >"$kept"
+	printf '%s\n' "$said" >"$kept.whole"
+	sync
+	mv "$kept.whole" "$kept"
+	sync
 	set_one ccsight_bootcmd "$own"
 	set_one ccsight_args "$3"
 	set_all "ccsight_place=$place
@@ -164,7 +167,7 @@ ours() {
 
 # Take back what U-Boot saved of its own. What is older than two hours may have been altered by others since.
 restore() {
-	if [ -n "$(find "$kept" -mmin -120 2>/dev/null)" ]; then
+	if [ -n "$(find "$kept" -mmin -120 2>/dev/null)" ] && grep -q '^bootcmd=' "$kept"; then
 		printf '%s\n' "$said" >"$kept.now"
 		names <"$kept" >"$kept.names"
 		new=$(names <"$kept.now" | grep -vxFf "$kept.names" | sed 's/$/=/')

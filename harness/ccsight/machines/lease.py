@@ -93,12 +93,12 @@ class Seen:
     holder: Holder | None
 
     @property
-    def awaited(self) -> bool:
-        """Whether somebody who rebooted the machine may yet come back to it."""
+    def awaited(self) -> int:
+        """For how many more seconds somebody who rebooted the machine may yet come back to it."""
         if self.holder is None:
-            return False
+            return 0
         since = self.holder.uptime if self.holder.boot_id == self.boot_id else 0
-        return self.uptime - since < self.holder.away
+        return max(0, self.holder.away - (self.uptime - since))
 
 
 class Taken(InfraError):
@@ -194,11 +194,13 @@ class Place:
 
     def taken(self, seen: Seen) -> Taken:
         """Return the error that says who has it."""
+        gone = f"who rebooted it, and is awaited for {seen.awaited} s more"
+        ours = seen.word != BUSY and seen.holder and seen.holder.owner == me()
+        wait = "if that run has ended, you need not wait" if ours else "wait for them, or take it"
         return Taken(
             f"{self.name} is taken by {seen.holder or 'somebody who has not said who'}",
-            evidence=f"{self.file} there: "
-            + ("whose controller is connected" if seen.word == BUSY else "who rebooted it, and is awaited"),
-            next_step=f"wait for them, or take it: ccsight machines release {self.name} --force",
+            evidence=f"{self.file} there: {'whose controller is connected' if seen.word == BUSY else gone}",
+            next_step=f"{wait}: ccsight machines release {self.name} --force",
         )
 
 

@@ -26,7 +26,7 @@ def admit(name: str, force: bool, inventory: Path | None) -> int:
     \b
     Exit status:
       0  it is admitted
-      3  it did not come up, or came back not by itself, or not at all; or it was left alone
+      3  it did not come up, or not come back by itself; or it was left alone
 
     \b
     Examples:

@@ -59,8 +59,8 @@ def kernel(given: Kernel, root: Root, found: Equipment, words: tuple[str, ...], 
 
     Raises InfraError where there is no room, RootFailed where the machine cannot make an initramfs of it.
     """
-    _prove_room(root.name, given, found)
     modules = _modules(root, given, deadline)
+    _prove_room(root.name, given, found, sent=modules == "sent")
     with _received(root, deadline) as there, Scratch() as here:
         root.host.push(given.image, f"{there}/Image", deadline, mode=0o644)
         if given.modules and modules == "sent":
@@ -111,10 +111,12 @@ def _modules(root: Root, given: Kernel, deadline: Deadline) -> str:
     return "there" if same else "sent"
 
 
-def _prove_room(name: str, given: Kernel, found: Equipment) -> None:
+def _prove_room(name: str, given: Kernel, found: Equipment, *, sent: bool) -> None:
+    """Raise InfraError where there is none; modules that are ``sent`` lie in /boot at first."""
     needed = {"boot": given.image.stat().st_size + _INITRD}
-    if given.modules:
-        needed["modules"] = 2 * sum(path.stat().st_size for path in given.modules.rglob("*.ko*"))
+    if given.modules and sent:
+        size = sum(path.stat().st_size for path in given.modules.rglob("*.ko*"))
+        needed = {"boot": needed["boot"] + size, "modules": 2 * size}
     for place, size in needed.items():
         free = found.free(place) or 0
         if free < size:
